@@ -22,7 +22,8 @@ struct ProcessExit
     int code() const;
 };
 
-/// "ended with exit code 3", "was killed by signal 11 (segmentation fault)", "could not be started: No such file ...".
+/// "ended with exit code 3", "was killed by signal 11 (segmentation fault)", "could not be started: No such
+/// file ...".
 std::string exitWords(const ProcessExit &exit);
 
 /// "segmentation fault" for SIGSEGV; "signal 42" for one without a name.

@@ -17,7 +17,8 @@ constexpr std::uint64_t rowMax = 0x7fff'ffff'ffff'ffff;
 constexpr std::size_t leasesPerSlotMax = 2;
 /// Leases ahead of the release: how far workers may run before a slow row.
 constexpr std::size_t piecesMax = 1024;
-/// A lease is about so much work: short enough to lose little, long enough that asking for the next costs nothing.
+/// A lease is about so much work: short enough to lose little, long enough that asking for the next costs
+/// nothing.
 constexpr std::chrono::duration<double> leaseTarget = 50ms;
 /// A first guess is bad: the next lease is at most so much longer than the last.
 constexpr std::uint64_t growthMax = 8;
@@ -26,7 +27,8 @@ constexpr Moment pacingStep = 16ms;
 constexpr int deathsMax = 3;
 /// A worker killed from outside is charged to a row only if the row had held it up for so long.
 constexpr Moment suspicion = 1s;
-/// Rows that have arrived safely need no memory of their deaths; more rows than this are never in doubt at a time.
+/// Rows that have arrived safely need no memory of their deaths; more rows than this are never in doubt at a
+/// time.
 constexpr std::size_t chargedRowsMax = 4096;
 
 } // namespace
@@ -139,7 +141,8 @@ LeaseTable::Grant LeaseTable::give(Pieces::iterator piece, unsigned slot, Moment
     piece->second.lease = m_nextLease++;
     piece->second.sequence = 0;
     piece->second.asked = false;
-    return {piece->second.lease, piece->first, piece->second.end, piece->second.range, std::nullopt, piece->second.careful};
+    return {piece->second.lease, piece->first, piece->second.end,
+            piece->second.range, std::nullopt, piece->second.careful};
 }
 
 std::variant<LeaseTable::Place, std::string> LeaseTable::beginFrame(unsigned slot, const FrameHeader &header)
@@ -149,16 +152,16 @@ std::variant<LeaseTable::Place, std::string> LeaseTable::beginFrame(unsigned slo
         return std::string("sent rows without a lease");
     Piece &piece = m_pieces.at(held.front());
     if (piece.lease != header.lease)
-        return "sent rows of lease " + std::to_string(header.lease) + " while it was to work on lease "
-            + std::to_string(piece.lease);
+        return "sent rows of lease " + std::to_string(header.lease) + " while it was to work on lease " +
+               std::to_string(piece.lease);
     if (piece.sequence != header.sequence)
-        return "sent frame " + std::to_string(header.sequence) + " of its lease in place of frame "
-            + std::to_string(piece.sequence);
+        return "sent frame " + std::to_string(header.sequence) + " of its lease in place of frame " +
+               std::to_string(piece.sequence);
     if (header.rows > piece.end - piece.arrived)
         return "sent more rows than its lease has";
     if (header.payloadBytes != header.rows * m_options.rowBytes)
-        return "sent " + std::to_string(header.payloadBytes) + " bytes for " + std::to_string(header.rows) + " rows of "
-            + std::to_string(m_options.rowBytes) + " bytes";
+        return "sent " + std::to_string(header.payloadBytes) + " bytes for " + std::to_string(header.rows) +
+               " rows of " + std::to_string(m_options.rowBytes) + " bytes";
     piece.frameRows = header.rows;
     return Place{piece.range, piece.arrived};
 }
@@ -168,7 +171,8 @@ void LeaseTable::endFrame(unsigned slot, Moment now)
     Holder &from = holder(slot);
     Piece &piece = m_pieces.at(from.pieces.front());
     assert(piece.frameRows > 0 && "beginFrame() comes first");
-    m_deaths.erase(m_deaths.lower_bound(piece.arrived), m_deaths.lower_bound(piece.arrived + piece.frameRows));
+    m_deaths.erase(m_deaths.lower_bound(piece.arrived),
+                   m_deaths.lower_bound(piece.arrived + piece.frameRows));
     piece.arrived += piece.frameRows;
     m_accepted += piece.frameRows;
     piece.frameRows = 0;
@@ -176,17 +180,18 @@ void LeaseTable::endFrame(unsigned slot, Moment now)
     from.since = now;
 }
 
-std::optional<std::string> LeaseTable::done(unsigned slot, std::uint64_t lease, std::uint64_t rows, bool ended,
-                                            Moment now)
+std::optional<std::string> LeaseTable::done(unsigned slot, std::uint64_t lease, std::uint64_t rows,
+                                            bool ended, Moment now)
 {
     const auto &held = holder(slot).pieces;
     if (held.empty() || m_pieces.at(held.front()).lease != lease)
         return "finished lease " + std::to_string(lease) + ", which it was not working on";
     const auto piece = m_pieces.find(held.front());
-    // After a death the lease may be the rest of a piece; rows are counted from the lease's own begin, the piece's first row.
+    // After a death the lease may be the rest of a piece; rows are counted from the lease's own begin, the
+    // piece's first row.
     if (rows != piece->second.arrived - piece->first)
-        return "counted " + std::to_string(rows) + " rows of its lease where "
-            + std::to_string(piece->second.arrived - piece->first) + " arrived";
+        return "counted " + std::to_string(rows) + " rows of its lease where " +
+               std::to_string(piece->second.arrived - piece->first) + " arrived";
     if (ended) {
         if (m_options.splittable)
             return std::string("ended a task that has no end of its own");
@@ -231,6 +236,8 @@ void LeaseTable::endAt(std::uint64_t row)
 
 std::optional<std::pair<unsigned, std::uint64_t>> LeaseTable::giveBackCandidate()
 {
+    if (!m_end || m_frontier < *m_end)
+        return std::nullopt;
     for (unsigned slot = 0; slot < m_holders.size(); ++slot) {
         const auto &held = m_holders[slot].pieces;
         if (held.size() < leasesPerSlotMax)

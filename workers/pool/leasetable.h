@@ -15,13 +15,14 @@ namespace millrace {
 /// Time since any fixed moment of a clock that does not jump.
 using Moment = std::chrono::nanoseconds;
 
-/// Which rows are whose: cuts a run into ranges, leases them to slots, accepts their rows, and tells what may be released
-/// and what may be forgotten. A pure state machine: events in, answers out; no process, thread, memory or clock of its own.
-/// Rows are accepted only in the sequence of a lease that the slot holds, so each is released exactly once whatever dies.
+/// Which rows are whose: cuts a run into ranges, leases them to slots, accepts their rows, and tells what may
+/// be released and what may be forgotten. A pure state machine: events in, answers out; no process, thread,
+/// memory or clock of its own. Rows are accepted only in the sequence of a lease that the slot holds, so each
+/// is released exactly once whatever dies.
 ///
-/// A range is the unit of memory: reserved when its rows are first leased, in index order, and kept until they are
-/// written. A piece is a part of a range that is leased as a whole: the range itself at first, its rest in halves after a
-/// death.
+/// A range is the unit of memory: reserved when its rows are first leased, in index order, and kept until
+/// they are written. A piece is a part of a range that is leased as a whole: the range itself at first, its
+/// rest in halves after a death.
 class LeaseTable
 {
 public:
@@ -42,8 +43,10 @@ public:
         std::uint64_t begin = 0;
         std::uint64_t end = 0;
         std::uint64_t range = 0;
-        std::optional<std::uint64_t> newRangeEnd; ///< set: `range` is new and needs memory for [begin, newRangeEnd)
-        bool careful = false; ///< a worker died in here: the next one is to go in small steps, so that the row is found
+        std::optional<std::uint64_t>
+            newRangeEnd; ///< set: `range` is new and needs memory for [begin, newRangeEnd)
+        bool careful =
+            false; ///< a worker died in here: the next one is to go in small steps, so that the row is found
     };
 
     /// Where the rows of a frame belong.
@@ -55,7 +58,8 @@ public:
 
     struct Death
     {
-        std::optional<std::uint64_t> row; ///< the first row of its current lease that had not arrived; none: it had no lease
+        std::optional<std::uint64_t>
+            row; ///< the first row of its current lease that had not arrived; none: it had no lease
         bool charged = false;
         bool poison = false; ///< the third death charged to `row`
     };
@@ -77,15 +81,18 @@ public:
     /// The frame announced last by this slot is complete: its rows count now.
     void endFrame(unsigned slot, Moment now);
     /// The slot says that it has sent all of a lease. Returns why that is a violation, if it is.
-    std::optional<std::string> done(unsigned slot, std::uint64_t lease, std::uint64_t rows, bool ended, Moment now);
+    std::optional<std::string> done(unsigned slot, std::uint64_t lease, std::uint64_t rows, bool ended,
+                                    Moment now);
 
-    /// When somebody is idle and nothing is left to lease: a slot and the lease that it could give back. It is asked once.
+    /// When somebody is idle and nothing is left to lease: a slot and the lease that it could give back. It
+    /// is asked once.
     std::optional<std::pair<unsigned, std::uint64_t>> giveBackCandidate();
     /// The answer. Returns why it is a violation, if it is.
     std::optional<std::string> givenBack(unsigned slot, std::uint64_t lease, bool given);
 
-    /// The slot's worker is gone; what it had not sent is leased again, in halves. `external`: by SIGKILL or SIGTERM that
-    /// nobody here sent, charged only if it had been on its row for a second; `ours`: never charged.
+    /// The slot's worker is gone; what it had not sent is leased again, in halves. `external`: by SIGKILL or
+    /// SIGTERM that nobody here sent, charged only if it had been on its row for a second; `ours`: never
+    /// charged.
     enum class Blame { Own, External, Ours };
     Death workerGone(unsigned slot, Blame blame, Moment now);
 
@@ -125,12 +132,13 @@ private:
         std::uint64_t range = 0;
         std::optional<unsigned> slot;
         std::uint64_t lease = 0;
-        std::uint32_t sequence = 0; ///< the frame expected next
+        std::uint32_t sequence = 0;  ///< the frame expected next
         std::uint32_t frameRows = 0; ///< of the frame that is under way; 0: none is
         bool careful = false;
         bool asked = false; ///< to be given back
     };
-    using Pieces = std::map<std::uint64_t, Piece>; ///< by first row; they touch, and cover [m_released, m_frontier)
+    using Pieces =
+        std::map<std::uint64_t, Piece>; ///< by first row; they touch, and cover [m_released, m_frontier)
 
     struct Range
     {
@@ -141,8 +149,8 @@ private:
     struct Holder
     {
         std::vector<std::uint64_t> pieces; ///< first rows of the pieces it holds, in order; at most two
-        Moment since{};                    ///< of its last progress: an accepted frame, or the grant of its first lease
-        Moment leaseSince{};               ///< when it could begin with its current lease
+        Moment since{};      ///< of its last progress: an accepted frame, or the grant of its first lease
+        Moment leaseSince{}; ///< when it could begin with its current lease
         double rowsPerSecond = 0;
         std::uint64_t lastRows = 0; ///< of its last finished lease
     };

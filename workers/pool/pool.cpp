@@ -119,14 +119,19 @@ void Pool::climb(unsigned slot, Step step, Moment now)
     one.deadline = now + ladderStep;
     act(Action::Kind::Continue, slot);
     switch (step) {
-    case Step::Stop: act(Action::Kind::SendStop, slot); break;
-    case Step::Terminate: act(Action::Kind::Terminate, slot); break;
+    case Step::Stop:
+        act(Action::Kind::SendStop, slot);
+        break;
+    case Step::Terminate:
+        act(Action::Kind::Terminate, slot);
+        break;
     case Step::Kill:
         act(Action::Kind::Kill, slot);
         one.deadline.reset();
         break;
     case Step::None:
-    case Step::Hello: break;
+    case Step::Hello:
+        break;
     }
 }
 
@@ -152,9 +157,9 @@ bool Pool::hello(unsigned slot, const Hello &hello, Moment now)
         return true;
     }
     one.cause = EndCause::Version;
-    one.what = "speaks version " + std::to_string(hello.major) + "." + std::to_string(hello.minor)
-        + " of the protocol, this application version " + std::to_string(protocolMajor) + "."
-        + std::to_string(protocolMinor) + ": build the helper " + hello.program + " with this Millrace";
+    one.what = "speaks version " + std::to_string(hello.major) + "." + std::to_string(hello.minor) +
+               " of the protocol, this application version " + std::to_string(protocolMajor) + "." +
+               std::to_string(protocolMinor) + ": build the helper " + hello.program + " with this Millrace";
     climb(slot, Step::Terminate, now);
     return false;
 }
@@ -224,6 +229,18 @@ std::optional<Pool::End> Pool::exited(unsigned slot, std::uint16_t epoch, const 
     return end;
 }
 
+std::optional<Pool::End> Pool::lost(unsigned slot, Moment now)
+{
+    Slot &one = m_slots[slot];
+    if (!isAlive(slot))
+        return std::nullopt;
+    if (!one.cause) {
+        one.cause = EndCause::Lost;
+        one.what = "was lost when its warden ended";
+    }
+    return exited(slot, one.epoch, ProcessExit{}, now);
+}
+
 Pool::End Pool::describe(const Slot &slot, const ProcessExit &exit) const
 {
     End end;
@@ -244,10 +261,7 @@ Pool::End Pool::describe(const Slot &slot, const ProcessExit &exit) const
             end.what += ", which this application did not send: out of memory, or somebody's kill";
     } else {
         end.cause = EndCause::ExitCode;
-        if (slot.step == Step::Terminate || slot.step == Step::Kill)
-            end.what = "closed its channel and did not leave";
-        else
-            end.what += " before it had finished";
+        end.what += " before it had finished";
     }
     end.isPermanent = end.isPermanent || end.cause == EndCause::Version;
     return end;
@@ -265,15 +279,16 @@ void Pool::decideRestart(Slot &slot, End &end, Moment now)
         slot.state = WorkerState::GivenUp;
         end.isGivenUp = true;
         end.action = end.isPermanent ? "it is not started again, for it would end the same way"
-                                     : "it died " + std::to_string(slot.deaths.size())
-                + " times in 10 s without a row and is given up";
+                                     : "it died " + std::to_string(slot.deaths.size()) +
+                                           " times in 10 s without a row and is given up";
         return;
     }
     const Moment pause = nextPause(slot);
     slot.state = WorkerState::Waiting;
     slot.deadline = now + pause;
     ++slot.restarts;
-    end.action = pause == Moment::zero() ? "it is started again" : "it is started again in " + milliseconds(pause);
+    end.action =
+        pause == Moment::zero() ? "it is started again" : "it is started again in " + milliseconds(pause);
 }
 
 Moment Pool::nextPause(Slot &slot)
@@ -305,9 +320,18 @@ void Pool::tick(Moment now)
             one.what = "did not say Hello within 5 s: is it a Millrace helper?";
             climb(slot, Step::Terminate, now);
             break;
-        case Step::Stop: climb(slot, Step::Terminate, now); break;
-        case Step::Terminate: climb(slot, Step::Kill, now); break;
-        case Step::Kill: break;
+        case Step::Stop:
+            if (!one.cause) {
+                one.cause = EndCause::Violation;
+                one.what = "closed its channel and did not leave";
+            }
+            climb(slot, Step::Terminate, now);
+            break;
+        case Step::Terminate:
+            climb(slot, Step::Kill, now);
+            break;
+        case Step::Kill:
+            break;
         }
     }
 }
@@ -322,11 +346,11 @@ std::optional<Moment> Pool::nextTick() const
     return next;
 }
 
-void Pool::shift(Moment pause)
+void Pool::shift(Moment gap)
 {
     for (Slot &slot : m_slots) {
         if (slot.deadline)
-            *slot.deadline += pause;
+            *slot.deadline += gap;
     }
 }
 
@@ -347,7 +371,8 @@ bool Pool::isAnyAlive() const
 
 bool Pool::areAllGivenUp() const
 {
-    return std::all_of(m_slots.begin(), m_slots.end(), [](const Slot &slot) { return slot.state == WorkerState::GivenUp; });
+    return std::all_of(m_slots.begin(), m_slots.end(),
+                       [](const Slot &slot) { return slot.state == WorkerState::GivenUp; });
 }
 
 } // namespace millrace

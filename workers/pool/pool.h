@@ -23,9 +23,9 @@ enum class WorkerState {
 
 /// Why a worker ended.
 enum class EndCause {
-    Asked,      ///< it was told to stop
-    ExitCode,   ///< it left by itself; 0 counts too: it had not been told
-    Signal,     ///< a signal that nobody here sent
+    Asked,    ///< it was told to stop
+    ExitCode, ///< it left by itself; 0 counts too: it had not been told
+    Signal,   ///< a signal that nobody here sent
     OutOfMemory,
     CpuLimit,
     Exception,  ///< its kernel threw
@@ -34,22 +34,24 @@ enum class EndCause {
     Version,    ///< it speaks another version of the protocol
     NotStarted, ///< exec failed
     ByUser,     ///< killed or restarted from the window
+    Lost,       ///< its warden died, and it with it
 };
 
-/// The slots of a run's workers: when each is started, stopped, killed, started again, given up. A pure state machine:
-/// events in, actions out, the clock passed in. Knows no lease, process or descriptor; all calls come from one thread.
-/// Worker: Starting -> Ready -> Stopping -> Gone, or after a pause Waiting -> Starting with the next epoch, or GivenUp.
+/// The slots of a run's workers: when each is started, stopped, killed, started again, given up. A pure state
+/// machine: events in, actions out, the clock passed in. Knows no lease, process or descriptor; all calls
+/// come from one thread. Worker: Starting -> Ready -> Stopping -> Gone, or after a pause Waiting -> Starting
+/// with the next epoch, or GivenUp.
 class Pool
 {
 public:
     struct Action
     {
         enum class Kind {
-            Launch,       ///< start a worker in `slot` as `epoch`
-            SendStop,     ///< the first step of the ladder
-            Continue,     ///< SIGCONT to its group: it may be stopped
-            Terminate,    ///< SIGTERM to its group
-            Kill,         ///< SIGKILL to its group
+            Launch,    ///< start a worker in `slot` as `epoch`
+            SendStop,  ///< the first step of the ladder
+            Continue,  ///< SIGCONT to its group: it may be stopped
+            Terminate, ///< SIGTERM to its group
+            Kill,      ///< SIGKILL to its group
         };
         Kind kind;
         unsigned slot;
@@ -65,8 +67,8 @@ public:
         EndCause cause = EndCause::Asked;
         bool isExternal = false;  ///< SIGKILL or SIGTERM from outside: blamed on a row only if it was slow
         bool isPermanent = false; ///< starting again would end the same way
-        std::string what;   ///< "was ended by signal 11 (segmentation fault)"
-        std::string action; ///< "it is started again in 50 ms"; empty when it was asked to end
+        std::string what;         ///< "was ended by signal 11 (segmentation fault)"
+        std::string action;       ///< "it is started again in 50 ms"; empty when it was asked to end
         bool isGivenUp = false;
     };
 
@@ -98,12 +100,16 @@ public:
     /// The process is gone. Returns what there is to tell; nothing for an epoch that is over.
     std::optional<End> exited(unsigned slot, std::uint16_t epoch, const ProcessExit &exit, Moment now);
 
+    /// The warden is gone, and with it the worker; told as exited() would.
+    std::optional<End> lost(unsigned slot, Moment now);
+
     void tick(Moment now);
     /// When tick() is to be called next; nothing: only after another event.
     std::optional<Moment> nextTick() const;
 
-    /// While paused no deadline runs; `pause` moves those that stand by the time that passed.
-    void shift(Moment pause);
+    /// Moves all deadlines by a time in which this process stood still: nobody is late for what we did not
+    /// see.
+    void shift(Moment gap);
 
     /// The actions since the last call, in order.
     std::vector<Action> takeActions();

@@ -22,7 +22,10 @@ constexpr std::pair<ParameterType, const char *> typeNames[] = {
     {ParameterType::Choice, "choice"}, {ParameterType::Switch, "switch"},
 };
 
-QString toQString(const std::string &text) { return QString::fromStdString(text); }
+QString toQString(const std::string &text)
+{
+    return QString::fromStdString(text);
+}
 
 QJsonValue toJson(const ParameterValue &value)
 {
@@ -39,8 +42,10 @@ QJsonValue toJson(const ParameterValue &value)
 QJsonObject toJson(const ParameterDescription &parameter)
 {
     QJsonObject object{
-        {QStringLiteral("name"), toQString(parameter.name)}, {QStringLiteral("title"), toQString(parameter.title)},
-        {QStringLiteral("unit"), toQString(parameter.unit)}, {QStringLiteral("help"), toQString(parameter.help)},
+        {QStringLiteral("name"), toQString(parameter.name)},
+        {QStringLiteral("title"), toQString(parameter.title)},
+        {QStringLiteral("unit"), toQString(parameter.unit)},
+        {QStringLiteral("help"), toQString(parameter.help)},
         {QStringLiteral("initial"), toJson(parameter.initial)},
     };
     for (const auto &[type, name] : typeNames) {
@@ -71,7 +76,8 @@ std::string word(const QJsonObject &object, const char *key, qsizetype bytesMax)
     const QJsonValue value = object.value(QLatin1String(key));
     const QByteArray text = value.toString().toUtf8();
     if (!value.isString() || text.size() > bytesMax)
-        throw Unusable{std::string("\"") + key + "\" must be a text of at most " + std::to_string(bytesMax) + " bytes"};
+        throw Unusable{std::string("\"") + key + "\" must be a text of at most " + std::to_string(bytesMax) +
+                       " bytes"};
     return text.toStdString();
 }
 
@@ -80,7 +86,8 @@ std::string identifier(const QJsonObject &object)
     static const QRegularExpression form(QStringLiteral("\\A[a-z0-9][a-z0-9-]{0,63}\\z"));
     const std::string name = word(object, "name", wordBytesMax);
     if (!form.match(toQString(name)).hasMatch())
-        throw Unusable{"a name may have small letters, digits and '-', at most 64: \"" + name + "\" has others"};
+        throw Unusable{"a name may have small letters, digits and '-', at most 64: \"" + name +
+                       "\" has others"};
     return name;
 }
 
@@ -174,14 +181,16 @@ QByteArray describeTasks(const std::vector<TaskDescription> &tasks)
         QJsonArray parameters;
         for (const auto &parameter : task.parameters)
             parameters.append(toJson(parameter));
-        const auto access = task.access == Access::System ? QStringLiteral("system") : QStringLiteral("compute");
+        const auto access =
+            task.access == Access::System ? QStringLiteral("system") : QStringLiteral("compute");
         list.append(QJsonObject{{QStringLiteral("name"), toQString(task.name)},
                                 {QStringLiteral("title"), toQString(task.title)},
                                 {QStringLiteral("help"), toQString(task.help)},
                                 {QStringLiteral("access"), access},
                                 {QStringLiteral("parameters"), parameters}});
     }
-    return QJsonDocument(QJsonObject{{QStringLiteral("millrace"), 1}, {QStringLiteral("tasks"), list}}).toJson();
+    return QJsonDocument(QJsonObject{{QStringLiteral("millrace"), 1}, {QStringLiteral("tasks"), list}})
+        .toJson();
 }
 
 std::variant<std::vector<TaskDescription>, std::string> readTasks(const QByteArray &json)
@@ -193,7 +202,8 @@ std::variant<std::vector<TaskDescription>, std::string> readTasks(const QByteArr
     if (error.error != QJsonParseError::NoError)
         return "the description is no JSON: " + error.errorString().toStdString();
     if (object.value(QLatin1String("millrace")).toInt() != 1)
-        return std::string("the description does not say {\"millrace\": 1}: another program, or another version");
+        return std::string(
+            "the description does not say {\"millrace\": 1}: another program, or another version");
     try {
         std::vector<TaskDescription> tasks;
         for (const auto &task : list(object, "tasks", tasksMax))

@@ -8,7 +8,8 @@
 
 namespace millrace {
 
-static_assert(std::endian::native == std::endian::little, "frames are little-endian, and columns are sent as they are");
+static_assert(std::endian::native == std::endian::little,
+              "frames are little-endian, and columns are sent as they are");
 
 namespace {
 
@@ -67,7 +68,8 @@ std::variant<FrameHeader, std::string> decodeHeader(std::span<const std::byte, h
     if (take<std::uint32_t>(at + checksumOffset) != checksum(at))
         return std::string("a frame header has a wrong checksum");
     const auto type = take<std::uint8_t>(at + 4);
-    if (type < static_cast<std::uint8_t>(FrameType::Hello) || type > static_cast<std::uint8_t>(FrameType::Pong))
+    if (type < static_cast<std::uint8_t>(FrameType::Hello) ||
+        type > static_cast<std::uint8_t>(FrameType::Pong))
         return "unknown frame type " + std::to_string(type);
     if (take<std::uint8_t>(at + 5) != 0)
         return std::string("a reserved byte of a frame header is not 0");
@@ -82,8 +84,8 @@ std::variant<FrameHeader, std::string> decodeHeader(std::span<const std::byte, h
 
     const bool isRows = header.type == FrameType::Rows;
     if (header.payloadBytes > (isRows ? rowsBytesMax : controlBytesMax))
-        return std::string(frameName(header.type)) + " frame with a payload of " + std::to_string(header.payloadBytes)
-            + " bytes, over the limit";
+        return std::string(frameName(header.type)) + " frame with a payload of " +
+               std::to_string(header.payloadBytes) + " bytes, over the limit";
     if (isRows ? header.rows == 0 : header.rows != 0 || header.lease != 0 || header.sequence != 0)
         return std::string(frameName(header.type)) + " frame with impossible row numbers";
     return header;
@@ -92,24 +94,42 @@ std::variant<FrameHeader, std::string> decodeHeader(std::span<const std::byte, h
 std::string_view frameName(FrameType type)
 {
     switch (type) {
-    case FrameType::Hello: return "Hello";
-    case FrameType::Prepare: return "Prepare";
-    case FrameType::Prepared: return "Prepared";
-    case FrameType::Refused: return "Refused";
-    case FrameType::Lease: return "Lease";
-    case FrameType::Rows: return "Rows";
-    case FrameType::Done: return "Done";
-    case FrameType::GiveBack: return "GiveBack";
-    case FrameType::GivenBack: return "GivenBack";
-    case FrameType::Park: return "Park";
-    case FrameType::Parked: return "Parked";
-    case FrameType::Unpark: return "Unpark";
-    case FrameType::Stop: return "Stop";
-    case FrameType::Bye: return "Bye";
-    case FrameType::Failed: return "Failed";
-    case FrameType::Log: return "Log";
-    case FrameType::Ping: return "Ping";
-    case FrameType::Pong: return "Pong";
+    case FrameType::Hello:
+        return "Hello";
+    case FrameType::Prepare:
+        return "Prepare";
+    case FrameType::Prepared:
+        return "Prepared";
+    case FrameType::Refused:
+        return "Refused";
+    case FrameType::Lease:
+        return "Lease";
+    case FrameType::Rows:
+        return "Rows";
+    case FrameType::Done:
+        return "Done";
+    case FrameType::GiveBack:
+        return "GiveBack";
+    case FrameType::GivenBack:
+        return "GivenBack";
+    case FrameType::Park:
+        return "Park";
+    case FrameType::Parked:
+        return "Parked";
+    case FrameType::Unpark:
+        return "Unpark";
+    case FrameType::Stop:
+        return "Stop";
+    case FrameType::Bye:
+        return "Bye";
+    case FrameType::Failed:
+        return "Failed";
+    case FrameType::Log:
+        return "Log";
+    case FrameType::Ping:
+        return "Ping";
+    case FrameType::Pong:
+        return "Pong";
     }
     return "unknown";
 }

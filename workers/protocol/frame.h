@@ -58,8 +58,8 @@ struct FrameHeader
 /// The header as it stands on the wire, checksum included.
 std::array<std::byte, headerBytes> encodeHeader(const FrameHeader &header);
 
-/// Reads and checks a header: magic, checksum, known type, reserved bytes, limits. Returns it, or the sentence that says
-/// what is wrong. Reserves no memory.
+/// Reads and checks a header: magic, checksum, known type, reserved bytes, limits. Returns it, or the
+/// sentence that says what is wrong. Reserves no memory.
 std::variant<FrameHeader, std::string> decodeHeader(std::span<const std::byte, headerBytes> bytes);
 
 std::string_view frameName(FrameType type);

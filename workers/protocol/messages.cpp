@@ -1,8 +1,8 @@
 #include "workers/protocol/messages.h"
 
+#include <QCborArray>
 #include <QCborMap>
 #include <QCborValue>
-#include <QCborArray>
 
 #include <cmath>
 
@@ -122,23 +122,74 @@ using Key = QLatin1String;
 
 // Each message: what it is on the wire, how it is written, how it is read.
 
-constexpr FrameType typeOf(const Hello &) { return FrameType::Hello; }
-constexpr FrameType typeOf(const Prepare &) { return FrameType::Prepare; }
-constexpr FrameType typeOf(const Prepared &) { return FrameType::Prepared; }
-constexpr FrameType typeOf(const Refused &) { return FrameType::Refused; }
-constexpr FrameType typeOf(const Lease &) { return FrameType::Lease; }
-constexpr FrameType typeOf(const Done &) { return FrameType::Done; }
-constexpr FrameType typeOf(const GiveBack &) { return FrameType::GiveBack; }
-constexpr FrameType typeOf(const GivenBack &) { return FrameType::GivenBack; }
-constexpr FrameType typeOf(const Park &) { return FrameType::Park; }
-constexpr FrameType typeOf(const Parked &) { return FrameType::Parked; }
-constexpr FrameType typeOf(const Unpark &) { return FrameType::Unpark; }
-constexpr FrameType typeOf(const Stop &) { return FrameType::Stop; }
-constexpr FrameType typeOf(const Bye &) { return FrameType::Bye; }
-constexpr FrameType typeOf(const Failed &) { return FrameType::Failed; }
-constexpr FrameType typeOf(const Log &) { return FrameType::Log; }
-constexpr FrameType typeOf(const Ping &) { return FrameType::Ping; }
-constexpr FrameType typeOf(const Pong &) { return FrameType::Pong; }
+constexpr FrameType typeOf(const Hello &)
+{
+    return FrameType::Hello;
+}
+constexpr FrameType typeOf(const Prepare &)
+{
+    return FrameType::Prepare;
+}
+constexpr FrameType typeOf(const Prepared &)
+{
+    return FrameType::Prepared;
+}
+constexpr FrameType typeOf(const Refused &)
+{
+    return FrameType::Refused;
+}
+constexpr FrameType typeOf(const Lease &)
+{
+    return FrameType::Lease;
+}
+constexpr FrameType typeOf(const Done &)
+{
+    return FrameType::Done;
+}
+constexpr FrameType typeOf(const GiveBack &)
+{
+    return FrameType::GiveBack;
+}
+constexpr FrameType typeOf(const GivenBack &)
+{
+    return FrameType::GivenBack;
+}
+constexpr FrameType typeOf(const Park &)
+{
+    return FrameType::Park;
+}
+constexpr FrameType typeOf(const Parked &)
+{
+    return FrameType::Parked;
+}
+constexpr FrameType typeOf(const Unpark &)
+{
+    return FrameType::Unpark;
+}
+constexpr FrameType typeOf(const Stop &)
+{
+    return FrameType::Stop;
+}
+constexpr FrameType typeOf(const Bye &)
+{
+    return FrameType::Bye;
+}
+constexpr FrameType typeOf(const Failed &)
+{
+    return FrameType::Failed;
+}
+constexpr FrameType typeOf(const Log &)
+{
+    return FrameType::Log;
+}
+constexpr FrameType typeOf(const Ping &)
+{
+    return FrameType::Ping;
+}
+constexpr FrameType typeOf(const Pong &)
+{
+    return FrameType::Pong;
+}
 
 QCborMap write(const Hello &hello)
 {
@@ -285,7 +336,8 @@ Refused readRefused(MapReader &map)
     Refused refused;
     for (const auto &entry : map.list(Key("errors"), 256)) {
         MapReader inner(entry.toMap());
-        refused.errors.push_back({inner.text(Key("parameter"), nameBytesMax), inner.text(Key("sentence"), logBytesMax)});
+        refused.errors.push_back(
+            {inner.text(Key("parameter"), nameBytesMax), inner.text(Key("sentence"), logBytesMax)});
         map.fail(inner);
     }
     if (refused.errors.empty())
@@ -295,12 +347,16 @@ Refused readRefused(MapReader &map)
 
 QCborMap write(const Lease &lease)
 {
-    return {{Key("lease"), integer(lease.id)}, {Key("begin"), integer(lease.begin)}, {Key("end"), integer(lease.end)}};
+    return {{Key("lease"), integer(lease.id)},
+            {Key("begin"), integer(lease.begin)},
+            {Key("end"), integer(lease.end)},
+            {Key("careful"), lease.careful}};
 }
 
 Lease readLease(MapReader &map)
 {
-    const Lease lease{map.unsignedInteger(Key("lease")), map.unsignedInteger(Key("begin")), map.unsignedInteger(Key("end"))};
+    const Lease lease{map.unsignedInteger(Key("lease")), map.unsignedInteger(Key("begin")),
+                      map.unsignedInteger(Key("end")), map.boolean(Key("careful"))};
     if (lease.end <= lease.begin)
         map.fail(Key("end"), "after \"begin\"");
     return lease;
@@ -308,7 +364,8 @@ Lease readLease(MapReader &map)
 
 QCborMap write(const Done &done)
 {
-    return {{Key("lease"), integer(done.lease)}, {Key("rows"), integer(done.rows)}, {Key("ended"), done.ended}};
+    return {
+        {Key("lease"), integer(done.lease)}, {Key("rows"), integer(done.rows)}, {Key("ended"), done.ended}};
 }
 
 QCborMap write(const GiveBack &giveBack)
@@ -357,12 +414,17 @@ Log readLog(MapReader &map)
             map.unsignedInteger(Key("count"))};
 }
 
-QCborMap write(const Ping &ping) { return {{Key("id"), integer(ping.id)}}; }
-QCborMap write(const Pong &pong) { return {{Key("id"), integer(pong.id)}}; }
+QCborMap write(const Ping &ping)
+{
+    return {{Key("id"), integer(ping.id)}};
+}
+QCborMap write(const Pong &pong)
+{
+    return {{Key("id"), integer(pong.id)}};
+}
 
 template <typename Empty>
-    requires std::is_empty_v<Empty>
-QCborMap write(const Empty &)
+requires std::is_empty_v<Empty> QCborMap write(const Empty &)
 {
     return {};
 }
@@ -370,25 +432,43 @@ QCborMap write(const Empty &)
 Message readMessage(FrameType type, MapReader &map)
 {
     switch (type) {
-    case FrameType::Hello: return readHello(map);
-    case FrameType::Prepare: return readPrepare(map);
-    case FrameType::Prepared: return readPrepared(map);
-    case FrameType::Refused: return readRefused(map);
-    case FrameType::Lease: return readLease(map);
+    case FrameType::Hello:
+        return readHello(map);
+    case FrameType::Prepare:
+        return readPrepare(map);
+    case FrameType::Prepared:
+        return readPrepared(map);
+    case FrameType::Refused:
+        return readRefused(map);
+    case FrameType::Lease:
+        return readLease(map);
     case FrameType::Done:
-        return Done{map.unsignedInteger(Key("lease")), map.unsignedInteger(Key("rows")), map.boolean(Key("ended"))};
-    case FrameType::GiveBack: return GiveBack{map.unsignedInteger(Key("lease"))};
-    case FrameType::GivenBack: return GivenBack{map.unsignedInteger(Key("lease")), map.boolean(Key("given"))};
-    case FrameType::Park: return Park{};
-    case FrameType::Parked: return Parked{};
-    case FrameType::Unpark: return Unpark{};
-    case FrameType::Stop: return Stop{};
-    case FrameType::Bye: return Bye{};
-    case FrameType::Failed: return readFailed(map);
-    case FrameType::Log: return readLog(map);
-    case FrameType::Ping: return Ping{map.unsignedInteger(Key("id"))};
-    case FrameType::Pong: return Pong{map.unsignedInteger(Key("id"))};
-    case FrameType::Rows: break;
+        return Done{map.unsignedInteger(Key("lease")), map.unsignedInteger(Key("rows")),
+                    map.boolean(Key("ended"))};
+    case FrameType::GiveBack:
+        return GiveBack{map.unsignedInteger(Key("lease"))};
+    case FrameType::GivenBack:
+        return GivenBack{map.unsignedInteger(Key("lease")), map.boolean(Key("given"))};
+    case FrameType::Park:
+        return Park{};
+    case FrameType::Parked:
+        return Parked{};
+    case FrameType::Unpark:
+        return Unpark{};
+    case FrameType::Stop:
+        return Stop{};
+    case FrameType::Bye:
+        return Bye{};
+    case FrameType::Failed:
+        return readFailed(map);
+    case FrameType::Log:
+        return readLog(map);
+    case FrameType::Ping:
+        return Ping{map.unsignedInteger(Key("id"))};
+    case FrameType::Pong:
+        return Pong{map.unsignedInteger(Key("id"))};
+    case FrameType::Rows:
+        break;
     }
     map.fail(Key("type"), "that of a control message");
     return Bye{};
@@ -407,7 +487,8 @@ QByteArray encodeMessage(const Message &message, std::uint16_t epoch)
             header.epoch = epoch;
             header.payloadBytes = std::uint32_t(payload.size());
             const auto bytes = encodeHeader(header);
-            return QByteArray(reinterpret_cast<const char *>(bytes.data()), qsizetype(bytes.size())) + payload;
+            return QByteArray(reinterpret_cast<const char *>(bytes.data()), qsizetype(bytes.size())) +
+                   payload;
         },
         message);
 }
@@ -417,8 +498,8 @@ std::variant<Message, std::string> decodeMessage(FrameType type, std::span<const
     const auto wrong = [type](const std::string &what) { return std::string(frameName(type)) + ": " + what; };
     QCborMap map;
     if (!payload.empty()) {
-        const QByteArray bytes =
-            QByteArray::fromRawData(reinterpret_cast<const char *>(payload.data()), qsizetype(payload.size()));
+        const QByteArray bytes = QByteArray::fromRawData(reinterpret_cast<const char *>(payload.data()),
+                                                         qsizetype(payload.size()));
         QCborParserError error;
         const QCborValue value = QCborValue::fromCbor(bytes, &error);
         if (error.error != QCborError::NoError)

@@ -47,6 +47,7 @@ struct Lease
     std::uint64_t id = 0;
     std::uint64_t begin = 0;
     std::uint64_t end = 0;
+    bool careful = false; ///< a worker died in here: go in small steps, so that the row is found
     bool operator==(const Lease &) const = default;
 };
 
@@ -71,18 +72,33 @@ struct GivenBack
     bool operator==(const GivenBack &) const = default;
 };
 
-struct Park { bool operator==(const Park &) const = default; };
-struct Parked { bool operator==(const Parked &) const = default; };
-struct Unpark { bool operator==(const Unpark &) const = default; };
-struct Stop { bool operator==(const Stop &) const = default; };
-struct Bye { bool operator==(const Bye &) const = default; };
+struct Park
+{
+    bool operator==(const Park &) const = default;
+};
+struct Parked
+{
+    bool operator==(const Parked &) const = default;
+};
+struct Unpark
+{
+    bool operator==(const Unpark &) const = default;
+};
+struct Stop
+{
+    bool operator==(const Stop &) const = default;
+};
+struct Bye
+{
+    bool operator==(const Bye &) const = default;
+};
 
 /// The kernel threw; the worker ends after it.
 struct Failed
 {
     std::string type; ///< the exception's C++ type, demangled
     std::string message;
-    std::string trace; ///< one line a stack frame; may be empty
+    std::string trace;                ///< one line a stack frame; may be empty
     std::optional<std::uint64_t> row; ///< first row of the batch that was being filled
     bool operator==(const Failed &) const = default;
 };
@@ -108,18 +124,18 @@ struct Pong
     bool operator==(const Pong &) const = default;
 };
 
-using Message = std::variant<Hello, Prepare, Prepared, Refused, Lease, Done, GiveBack, GivenBack, Park, Parked, Unpark,
-                             Stop, Bye, Failed, Log, Ping, Pong>;
+using Message = std::variant<Hello, Prepare, Prepared, Refused, Lease, Done, GiveBack, GivenBack, Park,
+                             Parked, Unpark, Stop, Bye, Failed, Log, Ping, Pong>;
 
 /// Largest row index, count, lease, seed or ping on the wire: CBOR integers are read into 63 bits.
 inline constexpr std::uint64_t indexMax = 0x7fff'ffff'ffff'ffff;
 
-/// The whole frame of a message, header included. The message must fit controlBytesMax; texts of Failed and Log are cut
-/// to their limits here, so that a long one still arrives.
+/// The whole frame of a message, header included. The message must fit controlBytesMax; texts of Failed and
+/// Log are cut to their limits here, so that a long one still arrives.
 QByteArray encodeMessage(const Message &message, std::uint16_t epoch);
 
-/// The message of a complete control frame, or the sentence that says what is wrong with it. Unknown keys are passed
-/// over; missing ones, wrong types and values out of range are refused.
+/// The message of a complete control frame, or the sentence that says what is wrong with it. Unknown keys are
+/// passed over; missing ones, wrong types and values out of range are refused.
 std::variant<Message, std::string> decodeMessage(FrameType type, std::span<const std::byte> payload);
 
 } // namespace millrace

@@ -9,8 +9,8 @@ namespace millrace {
 
 namespace {
 
-/// Several columns with fewer bytes than this come in one read and are copied to their places: a read for each of a
-/// thousand columns of one row would cost a thousand system calls.
+/// Several columns with fewer bytes than this come in one read and are copied to their places: a read for
+/// each of a thousand columns of one row would cost a thousand system calls.
 constexpr std::size_t stagedBytesMax = 64 * 1024;
 
 } // namespace
@@ -85,9 +85,9 @@ void FrameReader::place(std::span<const std::span<std::byte>> columns)
 {
     assert(m_state == State::Placing && m_columns.empty() && !columns.empty());
     m_columns.assign(columns.begin(), columns.end());
-    assert(m_header.payloadBytes
-           == std::accumulate(columns.begin(), columns.end(), std::size_t(0),
-                              [](std::size_t sum, const auto &column) { return sum + column.size(); }));
+    assert(m_header.payloadBytes ==
+           std::accumulate(columns.begin(), columns.end(), std::size_t(0),
+                           [](std::size_t sum, const auto &column) { return sum + column.size(); }));
     if (columns.size() > 1 && m_header.payloadBytes <= stagedBytesMax) {
         m_payload.resize(m_header.payloadBytes);
         m_state = State::Staging;

@@ -6,9 +6,9 @@
 
 namespace millrace {
 
-/// Takes a stream of frames apart, however its bytes are split. Passive: the caller puts bytes where wanted() says (a
-/// socket reads straight into the rows' final memory) and reports them with advance(). Any thread, one at a time. After
-/// Invalid the stream is lost; error() says why, and nothing more may be read.
+/// Takes a stream of frames apart, however its bytes are split. Passive: the caller puts bytes where wanted()
+/// says (a socket reads straight into the rows' final memory) and reports them with advance(). Any thread,
+/// one at a time. After Invalid the stream is lost; error() says why, and nothing more may be read.
 class FrameReader
 {
 public:
@@ -27,10 +27,12 @@ public:
     /// `count` bytes were put at wanted(); at most its size.
     Event advance(std::size_t count);
 
-    /// After RowsBegin: memory for each column, together exactly header().payloadBytes. It must live until RowsEnd.
+    /// After RowsBegin: memory for each column, together exactly header().payloadBytes. It must live until
+    /// RowsEnd.
     void place(std::span<const std::span<std::byte>> columns);
 
-    /// Bytes of the current Rows frame that are in their place: all columns before `column`, and `bytes` of that one.
+    /// Bytes of the current Rows frame that are in their place: all columns before `column`, and `bytes` of
+    /// that one.
     struct Placed
     {
         std::size_t column = 0;

@@ -3,12 +3,15 @@
 #include <cstddef>
 #include <cstdint>
 
-/// What supervisor and warden say to each other over a SOCK_SEQPACKET pair: one struct a packet, native layout, for both
-/// are of one build (WardenOrder::version tells if they are not). The warden holds its end as fd 3.
+/// What supervisor and warden say to each other over a SOCK_SEQPACKET pair: one struct a packet, native
+/// layout, for both are of one build (WardenOrder::version tells if they are not). The warden holds its end
+/// as fd 3.
 ///
-/// supervisor -> warden: WardenOrder, for Start followed by its strings: the program's absolute path, then each argument
+/// supervisor -> warden: WardenOrder, for Start followed by its strings: the program's absolute path, then
+/// each argument
 ///                       (argv[0] included), then each NAME=VALUE of the environment, each ended by NUL.
-/// warden -> supervisor: WardenReport; Started carries two descriptors by SCM_RIGHTS: the channel, then the reading end of
+/// warden -> supervisor: WardenReport; Started carries two descriptors by SCM_RIGHTS: the channel, then the
+/// reading end of
 ///                       the worker's stdout and stderr.
 /// End of the link, either way: the warden kills all that it started and exits.
 namespace millrace {
@@ -32,10 +35,10 @@ struct WardenOrder
     Kind kind = Kind::Start;
     std::uint32_t slot = 0; ///< under wardenSlotsMax
     std::uint32_t epoch = 0;
-    std::int32_t signal = 0;                         ///< Signal
-    WardenSandbox sandbox = WardenSandbox::None;     ///< Start, and all below
+    std::int32_t signal = 0;                     ///< Signal
+    WardenSandbox sandbox = WardenSandbox::None; ///< Start, and all below
     std::int32_t nice = 0;
-    std::uint32_t channelBytes = 0; ///< SO_SNDBUF of the worker's end; 0: the system's default
+    std::uint32_t channelBytes = 0;   ///< SO_SNDBUF of the worker's end; 0: the system's default
     std::uint64_t memoryBytesMax = 0; ///< RLIMIT_AS; 0: none
     std::uint64_t cpuSecondsMax = 0;  ///< RLIMIT_CPU; 0: none
     std::uint32_t argumentCount = 0;

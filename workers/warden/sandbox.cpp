@@ -27,11 +27,13 @@ int denyWrites()
     if (version < 1)
         return 0; // no Landlock in this kernel, or not switched on: seccomp alone has to do
     landlock_ruleset_attr attributes{};
-    attributes.handled_access_fs = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR
-        | LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_CHAR | LANDLOCK_ACCESS_FS_MAKE_DIR
-        | LANDLOCK_ACCESS_FS_MAKE_REG | LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO
-        | LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM;
-    const int ruleset = static_cast<int>(syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0));
+    attributes.handled_access_fs = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |
+                                   LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_CHAR |
+                                   LANDLOCK_ACCESS_FS_MAKE_DIR | LANDLOCK_ACCESS_FS_MAKE_REG |
+                                   LANDLOCK_ACCESS_FS_MAKE_SOCK | LANDLOCK_ACCESS_FS_MAKE_FIFO |
+                                   LANDLOCK_ACCESS_FS_MAKE_BLOCK | LANDLOCK_ACCESS_FS_MAKE_SYM;
+    const int ruleset =
+        static_cast<int>(syscall(SYS_landlock_create_ruleset, &attributes, sizeof attributes, 0));
     if (ruleset < 0)
         return errno;
     landlock_path_beneath_attr null{};
@@ -65,12 +67,38 @@ constexpr std::uint32_t refuse = SECCOMP_RET_ERRNO | EPERM;
 constexpr std::uint32_t absent = SECCOMP_RET_ERRNO | ENOSYS;
 
 constexpr long denied[] = {
-    SYS_socket, SYS_connect, SYS_socketpair, SYS_bind, SYS_listen, SYS_process_vm_readv, SYS_process_vm_writev, SYS_mount,
-    SYS_umount2, SYS_keyctl, SYS_add_key, SYS_request_key, SYS_bpf, SYS_perf_event_open, SYS_unshare, SYS_setns,
-    SYS_io_uring_setup, SYS_io_uring_enter, SYS_io_uring_register, SYS_pidfd_send_signal, SYS_rt_sigqueueinfo,
-    SYS_rt_tgsigqueueinfo, SYS_userfaultfd, SYS_kexec_load, SYS_init_module, SYS_finit_module, SYS_swapon, SYS_reboot,
+    SYS_socket,
+    SYS_connect,
+    SYS_socketpair,
+    SYS_bind,
+    SYS_listen,
+    SYS_process_vm_readv,
+    SYS_process_vm_writev,
+    SYS_mount,
+    SYS_umount2,
+    SYS_keyctl,
+    SYS_add_key,
+    SYS_request_key,
+    SYS_bpf,
+    SYS_perf_event_open,
+    SYS_unshare,
+    SYS_setns,
+    SYS_io_uring_setup,
+    SYS_io_uring_enter,
+    SYS_io_uring_register,
+    SYS_pidfd_send_signal,
+    SYS_rt_sigqueueinfo,
+    SYS_rt_tgsigqueueinfo,
+    SYS_userfaultfd,
+    SYS_kexec_load,
+    SYS_init_module,
+    SYS_finit_module,
+    SYS_swapon,
+    SYS_reboot,
 #ifndef MILLRACE_SANITIZED // LeakSanitizer forks and traces its own process at exit
-    SYS_ptrace, SYS_fork, SYS_vfork,
+    SYS_ptrace,
+    SYS_fork,
+    SYS_vfork,
 #endif
 };
 

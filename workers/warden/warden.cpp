@@ -1,8 +1,10 @@
-// millrace-warden: starts, limits and reaps the workers of one supervisor, and sees to it that none outlives it.
+// millrace-warden: starts, limits and reaps the workers of one supervisor, and sees to it that none outlives
+// it.
 //
-// Two processes. The outer one only waits for the inner one, which does the work: when the inner is killed, all it had
-// started becomes the outer's (a subreaper) and is killed; when the outer is killed, the inner is told by SIGTERM; when the
-// application dies, the link ends. Single-threaded, no heap, libc only: as little as possible can go wrong in it.
+// Two processes. The outer one only waits for the inner one, which does the work: when the inner is killed,
+// all it had started becomes the outer's (a subreaper) and is killed; when the outer is killed, the inner is
+// told by SIGTERM; when the application dies, the link ends. Single-threaded, no heap, libc only: as little
+// as possible can go wrong in it.
 
 #include "workers/warden/descendants.h"
 #include "workers/warden/launch.h"
@@ -261,8 +263,8 @@ bool readStrings(StartOrder &start, char *at, const char *end)
     start.arguments[order.argumentCount] = nullptr;
     for (std::uint32_t i = 0; i < order.environmentCount; ++i)
         start.environment[i] = at < end ? next() : nullptr;
-    const bool complete = (order.argumentCount == 0 || start.arguments[order.argumentCount - 1])
-        && (order.environmentCount == 0 || start.environment[order.environmentCount - 1]);
+    const bool complete = (order.argumentCount == 0 || start.arguments[order.argumentCount - 1]) &&
+                          (order.environmentCount == 0 || start.environment[order.environmentCount - 1]);
     return start.program && complete && at == end;
 }
 
@@ -307,8 +309,9 @@ void onWorkerExit(std::uint32_t slot)
     rusage usage{};
     wait4(worker.pid, &message.status, 0, &usage);
     message.residentBytesMax = static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
-    message.cpuMicroseconds = static_cast<std::uint64_t>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000
-        + static_cast<std::uint64_t>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
+    message.cpuMicroseconds =
+        static_cast<std::uint64_t>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000000 +
+        static_cast<std::uint64_t>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec);
     LaunchFailure failure{};
     if (read(worker.errorPipe, &failure, sizeof failure) == static_cast<ssize_t>(sizeof failure)) {
         message.stage = failure.stage;
@@ -383,7 +386,8 @@ int main()
     sockaddr_storage address{};
     socklen_t addressBytes = sizeof address;
     if (getsockname(linkFd, reinterpret_cast<sockaddr *>(&address), &addressBytes) != 0) {
-        fputs("millrace-warden is started by Millrace itself, with its link as descriptor 3; there is nothing to run by "
+        fputs("millrace-warden is started by Millrace itself, with its link as descriptor 3; there is "
+              "nothing to run by "
               "hand\n",
               stderr);
         return exitUsage;
