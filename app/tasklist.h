@@ -1,0 +1,14 @@
+#pragma once
+
+#include "workers/protocol/task.h"
+
+#include <QString>
+
+#include <vector>
+
+namespace millrace {
+
+/// The tasks with their parameters as `millrace tasks` prints them, for people.
+QString taskListText(const std::vector<TaskDescription> &tasks);
+
+} // namespace millrace
