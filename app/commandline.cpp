@@ -1,6 +1,7 @@
 #include "app/commandline.h"
 
 #include <QCommandLineParser>
+#include <QLocale>
 
 #include <charconv>
 #include <cmath>

@@ -2,6 +2,8 @@
 
 namespace millrace {
 
+static_assert(binRows == BinRings::binRows, "supervisor and store bin the rows alike");
+
 void RunRows::begin(const RunShape &shape, std::uint64_t first, std::shared_ptr<SinkFeedback> feedback)
 {
     m_store->begin(shape.columnCount(), first, m_seed);

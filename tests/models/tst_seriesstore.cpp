@@ -208,9 +208,11 @@ private Q_SLOTS:
         Feed feed(store, std::size_t(columns), 0,
                   [](std::uint64_t row, std::size_t) { return row == spike ? 1e6 : double(row % 1000); });
         std::size_t bytesMax = 0;
-        for (int step = 0; feed.next < std::uint64_t(rows); ++step) {
+        std::uint64_t lookAt = 0;
+        while (feed.next < std::uint64_t(rows)) {
             QVERIFY(feed.append(std::uint64_t(count), Memory::Shared));
-            if (step % 64 == 0) {
+            if (feed.next >= lookAt) {
+                lookAt = feed.next + 99'991;
                 store.snapshot(feed.next - std::min<std::uint64_t>(feed.next, 1'500'000), feed.next, 2000, 0);
                 bytesMax = std::max(bytesMax, store.bytes());
             }
