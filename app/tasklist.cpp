@@ -1,5 +1,7 @@
 #include "app/tasklist.h"
 
+#include <QStringList>
+
 namespace millrace {
 
 namespace {
