@@ -8,41 +8,49 @@ namespace millrace {
 
 namespace {
 
+/// Values are added up in eight lanes on every processor, however many of them one of its registers holds: the same bits.
 constexpr std::size_t lanes = 8;
-/// One type for every processor: what has no registers of this width takes several. The bits are the same.
-typedef double Vector
-    __attribute__((vector_size(lanes * sizeof(double)), aligned(sizeof(double)), may_alias));
-typedef long long Mask __attribute__((vector_size(lanes * sizeof(double))));
-
-struct Pass
-{
-    double sum, min, max;
-};
 
 #define MILLRACE_INLINE inline __attribute__((always_inline))
 
-MILLRACE_INLINE double total(Vector v)
+template <std::size_t Width>
+struct Register
 {
-    return ((v[0] + v[1]) + (v[2] + v[3])) + ((v[4] + v[5]) + (v[6] + v[7]));
-}
+    typedef double Type __attribute__((vector_size(Width * sizeof(double)), aligned(sizeof(double)), may_alias));
+};
 
+struct Pass
+{
+    double sum = 0;
+    double min = std::numeric_limits<double>::infinity();
+    double max = -std::numeric_limits<double>::infinity();
+};
+
+template <std::size_t Width>
 MILLRACE_INLINE Pass firstPass(const double *values, std::size_t count)
 {
-    constexpr double infinity = std::numeric_limits<double>::infinity();
-    Vector sum{};
-    Vector min = Vector{} + infinity;
-    Vector max = Vector{} - infinity;
+    using Vector = typename Register<Width>::Type;
+    constexpr std::size_t registers = lanes / Width;
+    Pass result;
+    Vector sum[registers], min[registers], max[registers];
+    for (std::size_t r = 0; r < registers; ++r) {
+        sum[r] = Vector{};
+        min[r] = Vector{} + result.min;
+        max[r] = Vector{} + result.max;
+    }
     std::size_t i = 0;
     for (; i + lanes <= count; i += lanes) {
-        const Vector v = *reinterpret_cast<const Vector *>(values + i);
-        sum += v;
-        min = v < min ? v : min;
-        max = v > max ? v : max;
+        for (std::size_t r = 0; r < registers; ++r) {
+            const Vector v = *reinterpret_cast<const Vector *>(values + i + r * Width);
+            sum[r] += v;
+            min[r] = v < min[r] ? v : min[r];
+            max[r] = v > max[r] ? v : max[r];
+        }
     }
-    Pass result{total(sum), infinity, -infinity};
     for (std::size_t lane = 0; lane < lanes; ++lane) {
-        result.min = std::min(result.min, min[lane]);
-        result.max = std::max(result.max, max[lane]);
+        result.sum += sum[lane / Width][lane % Width];
+        result.min = std::min(result.min, min[lane / Width][lane % Width]);
+        result.max = std::max(result.max, max[lane / Width][lane % Width]);
     }
     for (; i < count; ++i) {
         result.sum += values[i];
@@ -52,39 +60,47 @@ MILLRACE_INLINE Pass firstPass(const double *values, std::size_t count)
     return result;
 }
 
+template <std::size_t Width>
 MILLRACE_INLINE double squares(const double *values, std::size_t count, double mean)
 {
-    Vector sum{};
+    using Vector = typename Register<Width>::Type;
+    constexpr std::size_t registers = lanes / Width;
+    Vector sum[registers] = {};
     std::size_t i = 0;
     for (; i + lanes <= count; i += lanes) {
-        const Vector deviation = *reinterpret_cast<const Vector *>(values + i) - mean;
-        sum += deviation * deviation;
+        for (std::size_t r = 0; r < registers; ++r) {
+            const Vector deviation = *reinterpret_cast<const Vector *>(values + i + r * Width) - mean;
+            sum[r] += deviation * deviation;
+        }
     }
-    double result = total(sum);
+    double result = 0;
+    for (std::size_t lane = 0; lane < lanes; ++lane)
+        result += sum[lane / Width][lane % Width];
     for (; i < count; ++i)
         result += (values[i] - mean) * (values[i] - mean);
     return result;
 }
 
+template <std::size_t Width>
 MILLRACE_INLINE BinSummary both(const double *values, std::size_t count)
 {
-    const Pass pass = firstPass(values, count);
+    const Pass pass = firstPass<Width>(values, count);
     BinSummary bin{double(count), 0, pass.min, pass.max, pass.sum, 0};
     if (std::isfinite(pass.sum) && count > 0)
-        bin.m2 = squares(values, count, pass.sum / double(count));
+        bin.m2 = squares<Width>(values, count, pass.sum / double(count));
     return bin;
 }
 
 #if defined(__x86_64__)
-__attribute__((target("avx2"))) BinSummary bothAvx2(const double *values, std::size_t count)
+__attribute__((target("avx2"))) BinSummary bothWide(const double *values, std::size_t count)
 {
-    return both(values, count);
+    return both<4>(values, count);
 }
 #endif
 
-BinSummary bothPlain(const double *values, std::size_t count)
+BinSummary bothNarrow(const double *values, std::size_t count)
 {
-    return both(values, count);
+    return both<2>(values, count);
 }
 
 /// With NaN, infinities or an overflowing sum among the values: one by one.
@@ -116,9 +132,9 @@ BinSummary summarise(std::span<const double> values)
 #if defined(__x86_64__)
     static const bool isWide = __builtin_cpu_supports("avx2");
     const BinSummary bin =
-        isWide ? bothAvx2(values.data(), values.size()) : bothPlain(values.data(), values.size());
+        isWide ? bothWide(values.data(), values.size()) : bothNarrow(values.data(), values.size());
 #else
-    const BinSummary bin = bothPlain(values.data(), values.size());
+    const BinSummary bin = bothNarrow(values.data(), values.size());
 #endif
     // Any NaN or infinity makes the sum one: a finite sum proves that all values are finite.
     return std::isfinite(bin.sum) ? bin : careful(values);
