@@ -59,6 +59,8 @@ struct RunOptions
     std::optional<std::uint64_t> rows; ///< rows that the user asked for; none: the task's own number
     unsigned threads = 1;              ///< size of the TBB arena
     unsigned worker = 0;               ///< the worker's slot
+    std::stop_token stop;              ///< asks a long shape() to give up, by an exception
+    int stopFd = -1;                   ///< readable once stop is requested, as in FillContext
 };
 
 /// Thrown by a maker or by shape() when the parameters do not go together. Each error becomes a sentence at
