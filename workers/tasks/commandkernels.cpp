@@ -108,19 +108,19 @@ bool StreamKernel::passOver(const StopRequest &stop)
     return true;
 }
 
-std::size_t StreamKernel::take(const Batch &batch, const StopRequest &stop)
+/// `filled` counts the rows even where an exception ends the source: they are kept.
+void StreamKernel::take(const Batch &batch, const StopRequest &stop, std::size_t &filled)
 {
     const std::uint64_t end = m_source.options.rows.value_or(std::numeric_limits<std::uint64_t>::max());
     const std::size_t room = std::min<std::uint64_t>(batch.rows, end - std::min(end, batch.begin));
     Gathering gathering;
-    std::size_t filled = 0;
     for (; filled < room; ++filled) {
         const auto next = nextRow(stop, gathering.deadline());
         if (next == ProgramRows::Next::Ended && filled == 0 &&
             m_rows->finish(stop) == ProgramRows::Finish::Clean)
             m_state = State::Ended;
         if (next != ProgramRows::Next::Row)
-            return filled;
+            return;
         gathering.rowCame();
         const auto row = m_rows->row();
         batch.columns[0][filled] = m_rows->seconds();
@@ -131,7 +131,6 @@ std::size_t StreamKernel::take(const Batch &batch, const StopRequest &stop)
         m_rows->end();
         m_state = State::Ended;
     }
-    return filled;
 }
 
 std::size_t StreamKernel::fill(const Batch &batch, FillContext &context)
@@ -145,14 +144,14 @@ std::size_t StreamKernel::fill(const Batch &batch, FillContext &context)
         if (m_state != State::Ended && !passOver(stop))
             return 0;
         if (m_state != State::Ended)
-            filled = take(batch, stop);
+            take(batch, stop, filled);
     } catch (const std::runtime_error &error) {
         m_failure = error.what();
         m_state = State::Ended;
     }
     if (m_state == State::Ended || context.stop.stop_requested())
         m_events.finish();
-    if (!m_failure.empty())
+    if (!m_failure.empty() && filled == 0)
         throw std::runtime_error(m_failure);
     return filled;
 }
@@ -247,6 +246,8 @@ std::size_t LeaseKernel::fill(const Batch &batch, FillContext &context)
     const std::size_t filled = take(batch, stop);
     if (m_range.next == m_range.end)
         finish(stop);
+    if (context.stop.stop_requested())
+        m_events.finish();
     return filled;
 }
 

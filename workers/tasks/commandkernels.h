@@ -33,7 +33,7 @@ private:
         Reading,
         Ended, ///< no more rows; m_failure says whether that was well
     };
-    std::size_t take(const Batch &batch, const StopRequest &stop);
+    void take(const Batch &batch, const StopRequest &stop, std::size_t &filled);
     bool passOver(const StopRequest &stop);
     ProgramRows::Next nextRow(const StopRequest &stop, ProgramRows::Deadline deadline);
 

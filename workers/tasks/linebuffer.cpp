@@ -1,5 +1,6 @@
 #include "workers/tasks/linebuffer.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace millrace {
@@ -15,6 +16,16 @@ std::span<char> LineBuffer::room()
     if (m_bytes.size() < rest + blockBytes)
         m_bytes.resize(2 * rest + blockBytes);
     return std::span(m_bytes).subspan(rest);
+}
+
+void LineBuffer::finish(Rest rest)
+{
+    m_isFinished = true;
+    if (rest == Rest::IsLine)
+        return;
+    while (m_end > m_begin && m_bytes[m_end - 1] != '\n')
+        --m_end;
+    m_scanned = std::min(m_scanned, m_end);
 }
 
 void LineBuffer::clear()

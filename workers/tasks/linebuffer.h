@@ -13,19 +13,22 @@ namespace millrace {
 inline constexpr std::size_t lineBytesMax = 1024 * 1024;
 
 /// Cuts a stream of bytes into lines, wherever the reads happen to end. Lines end with LF or CR LF; what is
-/// left at the end of the stream is a line too. Passive, one thread; the memory is at most lineBytesMax and
-/// one block.
+/// left at the end of the stream is a line too, unless the stream was cut. Passive, one thread; the memory is
+/// at most lineBytesMax and one block.
 class LineBuffer
 {
 public:
     enum class Next { Line, Nothing, TooLong };
+    enum class Rest { IsLine, IsCut };
 
     /// Where to put the next bytes: at least blockBytes. Makes the last line invalid.
     std::span<char> room();
     /// `bytes` were put at the beginning of room().
     void filled(std::size_t bytes) { m_end += bytes; }
-    /// No bytes will follow.
-    void finish() { m_isFinished = true; }
+    /// No bytes will follow; `rest` says what the bytes after the last line end are.
+    void finish(Rest rest = Rest::IsLine);
+    /// The bytes after the last line end, once next() has nothing.
+    std::string_view rest() const { return {m_bytes.data() + m_begin, m_end - m_begin}; }
     /// Forgets all bytes: another stream begins.
     void clear();
 

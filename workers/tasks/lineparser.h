@@ -28,7 +28,9 @@ public:
 
     std::span<char> room() { return m_lines.room(); }
     void filled(std::size_t bytes) { m_lines.filled(bytes); }
-    void finish() { m_lines.finish(); }
+    void finish(LineBuffer::Rest rest = LineBuffer::Rest::IsLine) { m_lines.finish(rest); }
+    /// Bytes of a line that has not ended, once next() has nothing.
+    std::string_view rest() const { return m_lines.rest(); }
     /// The output of another program follows; series and names stay.
     void restart();
 

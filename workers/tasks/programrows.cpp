@@ -47,10 +47,9 @@ ProgramRows::Read ProgramRows::read(const StopRequest &stop, Deadline deadline)
     for (;;) {
         const auto bytes = m_program.read(m_parser.room());
         if (!bytes)
-            m_parser.finish();
-        else
-            m_parser.filled(*bytes);
-        if (!bytes || *bytes > 0) {
+            return close(stop);
+        m_parser.filled(*bytes);
+        if (*bytes > 0) {
             const std::chrono::duration<double> age = ChildProgram::Clock::now() - m_program.startTime();
             m_seconds = age.count();
             return Read::Bytes;
@@ -64,7 +63,7 @@ ProgramRows::Read ProgramRows::read(const StopRequest &stop, Deadline deadline)
             m_outputDeadline = ChildProgram::Clock::now() + grace;
             break;
         case ChildProgram::Wake::TimedOut:
-            return isOutputHeld() ? Read::Bytes : Read::Nothing;
+            return isOutputHeld() ? close(stop) : Read::Nothing;
         }
     }
 }
@@ -76,25 +75,47 @@ bool ProgramRows::isOutputHeld()
         return false;
     m_events.say(LogLevel::Warning, m_name + " has ended, but a process that it started keeps its output "
                                              "open; what that prints is not read");
-    m_parser.finish();
     return true;
+}
+
+/// At the end of the output: what follows the last line end is a line, but not if the program was stopped
+/// short by a failure. Half a number must not become a row.
+ProgramRows::Read ProgramRows::close(const StopRequest &stop)
+{
+    auto rest = LineBuffer::Rest::IsLine;
+    if (!m_parser.rest().empty()) {
+        if (waitForExit(stop) == ChildProgram::Wake::Stopped)
+            return Read::Stopped;
+        if (m_program.exit() && !m_program.exit()->isSuccess()) {
+            rest = LineBuffer::Rest::IsCut;
+            m_events.say(LogLevel::Warning, "the last line of " + m_name + " was cut: " +
+                                                escaped(m_parser.rest(), LineEvents::lineBytesShown));
+        }
+    }
+    m_parser.finish(rest);
+    return Read::Bytes;
+}
+
+/// Exited, TimedOut after the grace, or Stopped.
+ChildProgram::Wake ProgramRows::waitForExit(const StopRequest &stop)
+{
+    const auto deadline = ChildProgram::Clock::now() + grace;
+    auto wake = ChildProgram::Wake::Exited;
+    while (!m_program.exit() && wake != ChildProgram::Wake::Stopped && wake != ChildProgram::Wake::TimedOut)
+        wake = m_program.wait(stop, deadline);
+    return wake;
 }
 
 ProgramRows::Finish ProgramRows::finish(const StopRequest &stop)
 {
-    const auto deadline = ChildProgram::Clock::now() + grace;
-    while (!m_program.exit()) {
-        const auto wake = m_program.wait(stop, deadline);
-        if (wake == ChildProgram::Wake::Stopped)
-            return Finish::Stopped;
-        if (wake == ChildProgram::Wake::TimedOut) {
-            endLate();
-            return Finish::Clean;
-        }
-    }
-    if (m_program.exit()->isSuccess())
-        return Finish::Clean;
-    throw std::runtime_error(told("ended with " + exitWords() + " " + place()));
+    const auto wake = waitForExit(stop);
+    if (wake == ChildProgram::Wake::Stopped)
+        return Finish::Stopped;
+    if (wake == ChildProgram::Wake::TimedOut)
+        endLate();
+    else if (!m_program.exit()->isSuccess())
+        throw std::runtime_error(told("ended with " + exitWords() + " " + place()));
+    return Finish::Clean;
 }
 
 void ProgramRows::endLate()

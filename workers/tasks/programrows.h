@@ -58,6 +58,8 @@ public:
 private:
     enum class Read { Bytes, Nothing, Stopped };
     Read read(const StopRequest &stop, Deadline deadline);
+    Read close(const StopRequest &stop);
+    ChildProgram::Wake waitForExit(const StopRequest &stop);
     bool isOutputHeld();
     [[noreturn]] void refuse(LineParser::Item item);
 

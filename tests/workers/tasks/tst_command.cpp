@@ -264,6 +264,10 @@ private Q_SLOTS:
         QTest::newRow("signal") << QByteArray("echo 1; kill -SEGV $$") << QByteArray("1")
                                 << QByteArray(
                                        "sh ended with signal SIGSEGV (Segmentation fault) after 1 row");
+        QTest::newRow("cut line") << QByteArray("echo 1; printf 23; kill -KILL $$") << QByteArray("1")
+                                  << QByteArray("sh ended with signal SIGKILL (Killed) after 1 row");
+        QTest::newRow("line without end")
+            << QByteArray("echo 1; printf 23") << QByteArray("1|23") << QByteArray();
         QTest::newRow("long line") << QByteArray("echo 1; head -c 2000000 /dev/zero") << QByteArray("1")
                                    << QByteArray(
                                           "line 2 of sh is longer than 1 MiB; a row is one line of numbers");
@@ -458,6 +462,15 @@ private Q_SLOTS:
         }
 
         QVERIFY(timer.elapsed() < 10'000);
+    }
+
+    void cutLineIsAnEvent()
+    {
+        Driver driver(shell("echo 1; printf 23; exit 1"));
+
+        driver.all();
+
+        QCOMPARE(driver.events, (std::vector<std::string>{"the last line of sh was cut: 23"}));
     }
 
     void programThatClosesItsOutputIsEnded()

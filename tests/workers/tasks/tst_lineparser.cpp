@@ -237,6 +237,18 @@ private Q_SLOTS:
         }
     }
 
+    void cutStreamEndsWithItsLastWholeLine()
+    {
+        LineParser parser;
+        const std::string bytes = "1\n2\n3";
+        std::memcpy(parser.room().data(), bytes.data(), bytes.size());
+        parser.filled(bytes.size());
+
+        parser.finish(LineBuffer::Rest::IsCut);
+
+        QCOMPARE(joined(parsed(parser, "")), "1|2");
+    }
+
     void endlessLineCostsBoundedMemory()
     {
         LineBuffer buffer;
