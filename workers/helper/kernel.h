@@ -53,14 +53,15 @@ public:
     virtual std::size_t fill(const Batch &batch, FillContext &context) = 0;
 };
 
+/// What a kernel is made with, beside its parameters.
 struct RunOptions
 {
     std::uint64_t seed = 0;
     std::optional<std::uint64_t> rows; ///< rows that the user asked for; none: the task's own number
     unsigned threads = 1;              ///< size of the TBB arena
     unsigned worker = 0;               ///< the worker's slot
-    std::stop_token stop;              ///< asks a long shape() to give up, by an exception
-    int stopFd = -1;                   ///< readable once stop is requested, as in FillContext
+    std::stop_token stop;              ///< as in FillContext: asks a long shape() to return early
+    int stopFd = -1;                   ///< as in FillContext
 };
 
 /// Thrown by a maker or by shape() when the parameters do not go together. Each error becomes a sentence at
