@@ -1,6 +1,7 @@
 // millrace-worker: the helper with the built-in tasks.
 
 #include "workers/helper/helpermain.h"
+#include "workers/tasks/command.h"
 #include "workers/tasks/count.h"
 #include "workers/tasks/eseries.h"
 #include "workers/tasks/montecarlo.h"
@@ -10,5 +11,5 @@ int main(int argc, char **argv)
 {
     using namespace millrace;
     return helperMain(argc, argv, "millrace-worker " MILLRACE_VERSION,
-                      {monteCarloTask(), primesTask(), countTask(), eSeriesTask()});
+                      {monteCarloTask(), primesTask(), countTask(), eSeriesTask(), commandTask()});
 }
