@@ -8,7 +8,8 @@ namespace millrace {
 
 namespace {
 
-/// Values are added up in eight lanes on every processor, however many of them one of its registers holds: the same bits.
+/// Values are added up in eight lanes on every processor, however many of them one of its registers holds:
+/// the same bits.
 constexpr std::size_t lanes = 8;
 
 #define MILLRACE_INLINE inline __attribute__((always_inline))
@@ -16,7 +17,8 @@ constexpr std::size_t lanes = 8;
 template <std::size_t Width>
 struct Register
 {
-    typedef double Type __attribute__((vector_size(Width * sizeof(double)), aligned(sizeof(double)), may_alias));
+    typedef double Type
+        __attribute__((vector_size(Width * sizeof(double)), aligned(sizeof(double)), may_alias));
 };
 
 struct Pass

@@ -269,7 +269,7 @@ Pool::End Pool::describe(const Slot &slot, const ProcessExit &exit) const
 
 void Pool::decideRestart(Slot &slot, End &end, Moment now)
 {
-    if (end.cause == EndCause::Asked || !slot.startsAgain) {
+    if (end.cause == EndCause::Asked || !slot.startsAgain || m_areRestartsForbidden) {
         slot.state = WorkerState::Gone;
         return;
     }

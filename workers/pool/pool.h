@@ -77,6 +77,8 @@ public:
 
     /// Starts one slot that is Waiting, Gone or GivenUp.
     void start(unsigned slot, Moment now);
+    /// From now on nobody who ends is started again: the worker is a source whose rows cannot be had twice.
+    void forbidRestarts() { m_areRestartsForbidden = true; }
     /// Stops one worker by the ladder; it is not started again.
     void stop(unsigned slot, Moment now);
     void stopAll(Moment now);
@@ -151,6 +153,7 @@ private:
     std::vector<Slot> m_slots;
     std::vector<Action> m_actions;
     std::uint64_t m_random;
+    bool m_areRestartsForbidden = false;
 };
 
 } // namespace millrace

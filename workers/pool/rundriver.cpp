@@ -179,6 +179,7 @@ void RunDriver::act(const Pool::Action &action)
     case Pool::Action::Kind::Launch: {
         LaunchSpec spec;
         spec.program = m_request.helper;
+        spec.arguments = m_request.helperArguments;
         spec.environment = workerEnvironment(m_request.access);
         spec.sandbox = m_request.access == Access::Compute ? WardenSandbox::Compute : WardenSandbox::None;
         m_launcher->start(action.slot, action.epoch, spec);
@@ -291,9 +292,11 @@ void RunDriver::rearm()
 std::vector<std::span<std::byte>> RunDriver::rowsBegin(unsigned slot, const FrameHeader &header)
 {
     std::vector<std::span<std::byte>> places;
-    if (!m_table || !isGoing())
-        return places;
     Link &link = m_links[slot];
+    if (!link.isPrepared)
+        refuseRows(slot, "sent rows without having prepared the run");
+    if (!m_table || !isGoing() || !link.isPrepared)
+        return places;
     if (header.epoch != m_pool.epoch(slot)) {
         refuseRows(slot, "sent rows of epoch " + std::to_string(header.epoch));
         return places;

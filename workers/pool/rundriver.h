@@ -65,6 +65,7 @@ private:
     {
         std::unique_ptr<Channel> channel;
         std::unique_ptr<WorkerOutput> output;
+        bool isGreeted = false;
         bool isPrepared = false;
         bool isFrozen = false; ///< SIGSTOP was sent to its group
         FrameSummary summary;

@@ -40,7 +40,9 @@ void RunDriver::message(unsigned slot, std::uint16_t epoch, const Message &messa
 
 void RunDriver::on(unsigned slot, const Hello &hello)
 {
-    if (m_links[slot].isPrepared || !m_pool.hello(slot, hello, now()))
+    if (std::exchange(m_links[slot].isGreeted, true))
+        return violation(slot, "said Hello twice");
+    if (!m_pool.hello(slot, hello, now()))
         return;
     Prepare prepare;
     prepare.task = m_request.task;
@@ -87,6 +89,8 @@ void RunDriver::beginRun(const RunShape &shape)
     m_table.emplace(options, m_runningSince);
     m_sink->begin(shape, 0, m_feedback);
     setState(RunState::Running);
+    if (!shape.repeatable)
+        m_pool.forbidRestarts();
     // A source is read by one worker; the others would only wait.
     for (unsigned other = 1; shape.splittable && other < m_pool.size(); ++other)
         m_pool.start(other, now());
@@ -149,8 +153,10 @@ void RunDriver::pause()
     if (!m_pausedSince)
         m_pausedSince = moment;
     m_parkDeadline = moment + parkDeadline;
-    for (unsigned slot = 0; slot < m_pool.size(); ++slot)
-        send(slot, Park{});
+    for (unsigned slot = 0; slot < m_pool.size(); ++slot) {
+        if (m_links[slot].isPrepared) // one that is not yet is told when it is
+            send(slot, Park{});
+    }
     setState(RunState::Paused);
 }
 
@@ -171,7 +177,7 @@ void RunDriver::resume()
     for (unsigned slot = 0; slot < m_pool.size(); ++slot) {
         if (std::exchange(m_links[slot].isFrozen, false))
             m_launcher->signal(slot, m_pool.epoch(slot), SIGCONT);
-        if (m_state == RunState::Paused)
+        if (m_state == RunState::Paused && m_links[slot].isPrepared)
             send(slot, Unpark{});
     }
     m_table->resume(moment);

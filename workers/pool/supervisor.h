@@ -25,7 +25,8 @@ struct RunRequest
     std::uint64_t seed = 0;                            ///< at most indexMax
     std::uint64_t budgetBytes = 64 * 1024 * 1024;      ///< memory of rows on their way; at least 1 MiB
     std::string helper;                                ///< absolute path
-    std::string warden;                                ///< absolute path
+    std::vector<std::string> helperArguments; ///< for a helper that takes some; the built-in one takes none
+    std::string warden;                       ///< absolute path
     Access access = Access::Compute;
 };
 
