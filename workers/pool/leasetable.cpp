@@ -20,6 +20,9 @@ constexpr std::size_t piecesMax = 1024;
 /// A lease is about so much work: short enough to lose little, long enough that asking for the next costs
 /// nothing.
 constexpr std::chrono::duration<double> leaseTarget = 50ms;
+/// A larger lease leaves the cache between the socket and the store (of 8 MiB: 0.6 of the loop without protocol, of 1 MiB:
+/// 0.95), and so much less is to be done again after a death.
+constexpr std::uint64_t leaseBytesMax = 1024 * 1024;
 /// A first guess is bad: the next lease is at most so much longer than the last.
 constexpr std::uint64_t growthMax = 8;
 /// A paced run is leased in steps of this, or of one row if rows are rarer.
@@ -89,7 +92,7 @@ std::optional<LeaseTable::Grant> LeaseTable::grantRange(unsigned slot, Moment no
         return std::nullopt;
     std::uint64_t rows = leaseRows(holder(slot));
     const std::uint64_t bytesMax =
-        std::min<std::uint64_t>(rowsBytesMax, m_options.budgetBytes / (2 * std::max(1u, m_options.workers)));
+        std::min<std::uint64_t>(leaseBytesMax, m_options.budgetBytes / (2 * std::max(1u, m_options.workers)));
     rows = std::clamp<std::uint64_t>(rows, 1, std::max<std::uint64_t>(1, bytesMax / m_options.rowBytes));
     if (m_options.pacing > 0) {
         const std::uint64_t due = rowsDue(now);
