@@ -1,5 +1,6 @@
 #include "workers/pool/processsupervisor.h"
 
+#include "workers/pool/threadorder.h"
 #include "workers/pool/wardenlauncher.h"
 
 #include <sys/resource.h>
@@ -51,14 +52,17 @@ ProcessSupervisor::~ProcessSupervisor()
             delete m_driver; // never started: no thread will
         return;
     }
+    orderRelease(&m_boxes);
     m_thread.quit();
     m_thread.wait();
+    orderAcquire(&m_boxes);
 }
 
 void ProcessSupervisor::start()
 {
     if (m_thread.isRunning() || m_thread.isFinished())
         return;
+    orderRelease(&m_boxes);
     m_thread.start();
     QMetaObject::invokeMethod(m_driver, "begin", Qt::QueuedConnection);
 }

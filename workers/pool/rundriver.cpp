@@ -1,6 +1,7 @@
 #include "workers/pool/rundriver.h"
 
 #include "workers/pool/environment.h"
+#include "workers/pool/threadorder.h"
 
 #include <QThread>
 
@@ -38,9 +39,11 @@ RunDriver::RunDriver(RunRequest request, std::shared_ptr<RowSink> sink, MakeLaun
 
 RunDriver::~RunDriver()
 {
+    orderAcquire(&m_boxes);
     m_feedback->disconnect();
     if (m_table && isGoing())
         m_sink->end(RunEnd::Stopped);
+    orderRelease(&m_boxes);
 }
 
 Moment RunDriver::now() const
@@ -65,6 +68,7 @@ void RunDriver::onException(const std::string &what)
 
 void RunDriver::begin()
 {
+    orderAcquire(&m_boxes);
     enter([this] {
         m_timer = std::make_unique<QTimer>();
         m_timer->setSingleShot(true);
@@ -432,8 +436,14 @@ void RunDriver::conclude()
     m_timer->stop();
     m_publishTimer->stop();
     publish();
-    m_launcher.reset();
     m_ranges.clear();
+    // Not now: it may be the launcher who is telling of the last exit.
+    QMetaObject::invokeMethod(this, "leave", Qt::QueuedConnection);
+}
+
+void RunDriver::leave()
+{
+    m_launcher.reset();
     m_boxes.ended();
 }
 

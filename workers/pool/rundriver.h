@@ -58,6 +58,7 @@ private Q_SLOTS:
     void onTimer();
     void schedulePublish();
     void publish();
+    void leave();
 
 private:
     /// One slot's worker as this side sees it.
