@@ -1,4 +1,4 @@
-#include "leftovers.h"
+#include "tests/support/leftovers.h"
 
 #include "workers/tasks/childprogram.h"
 

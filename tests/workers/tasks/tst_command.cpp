@@ -1,4 +1,4 @@
-#include "leftovers.h"
+#include "tests/support/leftovers.h"
 
 #include "workers/tasks/command.h"
 #include "workers/tasks/commandline.h"
