@@ -4,6 +4,7 @@
 #include "workers/protocol/reader.h"
 
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <optional>
 #include <poll.h>
