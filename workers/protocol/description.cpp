@@ -5,6 +5,7 @@
 #include <QJsonObject>
 #include <QRegularExpression>
 
+#include <algorithm>
 #include <cmath>
 
 namespace millrace {
@@ -16,6 +17,8 @@ constexpr int parametersMax = 256;
 constexpr int choicesMax = 256;
 constexpr qsizetype wordBytesMax = 64;
 constexpr qsizetype sentenceBytesMax = 4 * 1024;
+/// Up to here float64, and so JSON, has every whole number.
+constexpr double exactMax = 9007199254740992.0; // 2^53
 
 constexpr std::pair<ParameterType, const char *> typeNames[] = {
     {ParameterType::Number, "number"}, {ParameterType::Integer, "integer"}, {ParameterType::Text, "text"},
@@ -117,7 +120,8 @@ ParameterValue initialOf(const QJsonValue &value, ParameterType type)
             return value.toDouble();
         break;
     case ParameterType::Integer:
-        if (value.isDouble() && std::trunc(value.toDouble()) == value.toDouble())
+        if (value.isDouble() && std::trunc(value.toDouble()) == value.toDouble() &&
+            std::abs(value.toDouble()) <= exactMax)
             return std::int64_t(value.toInteger());
         break;
     case ParameterType::Switch:
@@ -133,6 +137,44 @@ ParameterValue initialOf(const QJsonValue &value, ParameterType type)
     throw Unusable{"\"initial\" is not of the parameter's type"};
 }
 
+double bound(const QJsonObject &object, const char *key, ParameterType type)
+{
+    const QJsonValue value = object.value(QLatin1String(key));
+    if (!value.isDouble() || (type == ParameterType::Integer && std::abs(value.toDouble()) > exactMax))
+        throw Unusable{std::string("\"") + key + "\" must be a number" +
+                       (type == ParameterType::Integer ? " of at most 2^53 in size" : "")};
+    return value.toDouble();
+}
+
+void readRange(const QJsonObject &object, ParameterDescription &parameter)
+{
+    parameter.minimum = bound(object, "minimum", parameter.type);
+    parameter.maximum = bound(object, "maximum", parameter.type);
+    if (parameter.minimum > parameter.maximum)
+        throw Unusable{"\"maximum\" is less than \"minimum\""};
+}
+
+std::vector<std::string> choicesOf(const QJsonObject &object)
+{
+    std::vector<std::string> choices;
+    for (const auto &choice : list(object, "choices", choicesMax)) {
+        choices.push_back(choice.toString().toStdString());
+        if (!choice.isString() || choices.back().size() > std::size_t(sentenceBytesMax))
+            throw Unusable{"\"choices\" must be texts of at most " + std::to_string(sentenceBytesMax) +
+                           " bytes"};
+    }
+    return choices;
+}
+
+/// Tasks and parameters are chosen by their names: a second of the same name could never be.
+template <typename Named>
+void requireNewName(const std::vector<Named> &before, const std::string &name)
+{
+    const auto isSame = [&name](const Named &one) { return one.name == name; };
+    if (std::any_of(before.begin(), before.end(), isSame))
+        throw Unusable{"the name " + name + " is used twice"};
+}
+
 ParameterDescription parameterFrom(const QJsonObject &object)
 {
     ParameterDescription parameter;
@@ -141,12 +183,10 @@ ParameterDescription parameterFrom(const QJsonObject &object)
     parameter.unit = word(object, "unit", wordBytesMax);
     parameter.help = word(object, "help", sentenceBytesMax);
     parameter.type = typeOf(object);
-    parameter.minimum = object.value(QLatin1String("minimum")).toDouble();
-    parameter.maximum = object.value(QLatin1String("maximum")).toDouble();
-    if (parameter.type == ParameterType::Choice) {
-        for (const auto &choice : list(object, "choices", choicesMax))
-            parameter.choices.push_back(choice.toString().toStdString());
-    }
+    if (parameter.type == ParameterType::Number || parameter.type == ParameterType::Integer)
+        readRange(object, parameter);
+    if (parameter.type == ParameterType::Choice)
+        parameter.choices = choicesOf(object);
     parameter.initial = initialOf(object.value(QLatin1String("initial")), parameter.type);
     if (const auto error = checkParameter(parameter, parameter.initial))
         throw Unusable{"the initial value is not allowed: " + error->sentence};
@@ -164,8 +204,11 @@ TaskDescription taskFrom(const QJsonObject &object)
         if (access != "compute" && access != "system")
             throw Unusable{"\"access\" must be compute or system"};
         task.access = access == "system" ? Access::System : Access::Compute;
-        for (const auto &parameter : list(object, "parameters", parametersMax))
-            task.parameters.push_back(parameterFrom(parameter.toObject()));
+        for (const auto &value : list(object, "parameters", parametersMax)) {
+            ParameterDescription parameter = parameterFrom(value.toObject());
+            requireNewName(task.parameters, parameter.name);
+            task.parameters.push_back(std::move(parameter));
+        }
     } catch (const Unusable &unusable) {
         throw Unusable{"task " + task.name + ": " + unusable.sentence};
     }
@@ -206,8 +249,11 @@ std::variant<std::vector<TaskDescription>, std::string> readTasks(const QByteArr
             "the description does not say {\"millrace\": 1}: another program, or another version");
     try {
         std::vector<TaskDescription> tasks;
-        for (const auto &task : list(object, "tasks", tasksMax))
-            tasks.push_back(taskFrom(task.toObject()));
+        for (const auto &value : list(object, "tasks", tasksMax)) {
+            TaskDescription task = taskFrom(value.toObject());
+            requireNewName(tasks, task.name);
+            tasks.push_back(std::move(task));
+        }
         return tasks;
     } catch (const Unusable &unusable) {
         return unusable.sentence;

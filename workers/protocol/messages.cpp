@@ -14,6 +14,11 @@ constexpr std::size_t logBytesMax = 4 * 1024;
 constexpr std::size_t failureBytesMax = 64 * 1024;
 constexpr std::size_t nameBytesMax = 256;
 constexpr std::size_t listMax = 4096;
+constexpr std::size_t errorsMax = 256;
+/// Most errors of a Refused that are sent: with the longest texts they still fit a frame.
+constexpr std::size_t errorsSentMax = 64;
+/// A text cut at a byte count can grow when broken characters become U+FFFD: the reader allows for it.
+constexpr std::size_t growthMax = 3;
 
 QString toQString(const std::string &text)
 {
@@ -324,8 +329,9 @@ Prepared readPrepared(MapReader &map)
 QCborMap write(const Refused &refused)
 {
     QCborArray errors;
-    for (const auto &error : refused.errors) {
-        errors.append(QCborMap{{Key("parameter"), toQString(error.parameter)},
+    for (const auto &error :
+         std::span(refused.errors).first(std::min(refused.errors.size(), errorsSentMax))) {
+        errors.append(QCborMap{{Key("parameter"), shortened(error.parameter, nameBytesMax)},
                                {Key("sentence"), shortened(error.sentence, logBytesMax)}});
     }
     return {{Key("errors"), errors}};
@@ -334,10 +340,10 @@ QCborMap write(const Refused &refused)
 Refused readRefused(MapReader &map)
 {
     Refused refused;
-    for (const auto &entry : map.list(Key("errors"), 256)) {
+    for (const auto &entry : map.list(Key("errors"), errorsMax)) {
         MapReader inner(entry.toMap());
-        refused.errors.push_back(
-            {inner.text(Key("parameter"), nameBytesMax), inner.text(Key("sentence"), logBytesMax)});
+        refused.errors.push_back({inner.text(Key("parameter"), growthMax * nameBytesMax),
+                                  inner.text(Key("sentence"), growthMax * logBytesMax)});
         map.fail(inner);
     }
     if (refused.errors.empty())
@@ -387,9 +393,6 @@ QCborMap write(const Failed &failed)
         map.insert(Key("row"), integer(*failed.row));
     return map;
 }
-
-// A cut at a byte count can grow when a broken character becomes U+FFFD: the reader allows for it.
-constexpr std::size_t growthMax = 3;
 
 Failed readFailed(MapReader &map)
 {

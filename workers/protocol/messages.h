@@ -130,8 +130,9 @@ using Message = std::variant<Hello, Prepare, Prepared, Refused, Lease, Done, Giv
 /// Largest row index, count, lease, seed or ping on the wire: CBOR integers are read into 63 bits.
 inline constexpr std::uint64_t indexMax = 0x7fff'ffff'ffff'ffff;
 
-/// The whole frame of a message, header included. The message must fit controlBytesMax; texts of Failed and
-/// Log are cut to their limits here, so that a long one still arrives.
+/// The whole frame of a message, header included. The message must fit controlBytesMax; texts of Failed, Log
+/// and Refused are cut to their limits here, and of its errors the first go, so that a long one still
+/// arrives.
 QByteArray encodeMessage(const Message &message, std::uint16_t epoch);
 
 /// The message of a complete control frame, or the sentence that says what is wrong with it. Unknown keys are

@@ -42,8 +42,10 @@ std::string numberText(double value)
 /// Counts are written without an exponent, as people write them.
 std::string boundText(const ParameterDescription &description, double bound)
 {
-    return description.type == ParameterType::Integer ? std::to_string(static_cast<std::int64_t>(bound))
-                                                      : numberText(bound);
+    constexpr double int64End = 9223372036854775808.0; // 2^63: beyond it there is no count
+    return description.type == ParameterType::Integer && std::abs(bound) < int64End
+               ? std::to_string(static_cast<std::int64_t>(bound))
+               : numberText(bound);
 }
 
 std::string allowed(const ParameterDescription &description)
