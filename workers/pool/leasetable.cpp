@@ -272,21 +272,21 @@ LeaseTable::Death LeaseTable::workerGone(unsigned slot, Blame blame, Moment now)
 {
     Holder &from = holder(slot);
     Death death;
-    if (!from.pieces.empty()) {
-        death.row = m_pieces.at(from.pieces.front()).arrived;
-        death.charged = blame == Blame::Own || (blame == Blame::External && now - from.since >= suspicion);
-    }
-    if (death.charged && m_deaths.size() < chargedRowsMax)
-        death.poison = ++m_deaths[*death.row] >= deathsMax;
-    for (std::size_t i = 0; i < from.pieces.size(); ++i) {
-        const auto piece = m_pieces.find(from.pieces[i]);
+    for (const std::uint64_t first : from.pieces) {
+        const auto piece = m_pieces.find(first);
         piece->second.slot.reset();
         piece->second.frameRows = 0;
-        if (i == 0 && blame != Blame::Ours)
-            splitRest(piece);
-        else if (piece->second.arrived > piece->first && piece->second.arrived < piece->second.end)
+        // It died in the first that had rows missing: one before that only wanted its Done.
+        const bool isCurrent = !death.row && piece->second.arrived < piece->second.end;
+        if (isCurrent)
+            death.row = piece->second.arrived;
+        if (isCurrent && (blame != Blame::Ours || piece->second.arrived > first))
             splitRest(piece);
     }
+    death.charged =
+        death.row && (blame == Blame::Own || (blame == Blame::External && now - from.since >= suspicion));
+    if (death.charged && m_deaths.size() < chargedRowsMax)
+        death.poison = ++m_deaths[*death.row] >= deathsMax;
     from = Holder();
     return death;
 }
@@ -296,8 +296,6 @@ void LeaseTable::splitRest(Pieces::iterator piece)
 {
     const std::uint64_t first = piece->second.arrived;
     const std::uint64_t end = piece->second.end;
-    if (first == end)
-        return;
     Piece rest;
     rest.range = piece->second.range;
     rest.careful = true;

@@ -235,6 +235,32 @@ private Q_SLOTS:
         }
     }
 
+    void deathBetweenTheLastRowAndDoneLosesAndRepeatsNothing()
+    {
+        Leases leases(options(9));
+        const auto grant = hold(leases, 8, 8);
+
+        const auto death = leases.table.workerGone(0, Blame::Own, leases.now);
+
+        QVERIFY2(!death.row && !death.charged, "all its rows had arrived");
+        QCOMPARE(leases.table.release().end, grant.end);
+        QVERIFY(leases.table.isFinished());
+        QVERIFY(!leases.grant(0));
+    }
+
+    void deathBeforeDoneIsChargedToTheLeaseThatFollows()
+    {
+        Leases leases(options(1000, 2));
+        const auto done = *leases.grant(0);
+        const auto others = *leases.grant(1);
+        const auto next = *leases.grant(0);
+        leases.send(0, done, 1);
+
+        const auto death = leases.table.workerGone(0, Blame::Own, leases.now);
+
+        QVERIFY2(*death.row != others.begin, "that row is another worker's");
+        QCOMPARE(*death.row, next.begin);
+    }
 };
 
 QTEST_GUILESS_MAIN(TestLeaseTableDeaths)
