@@ -354,8 +354,9 @@ void LeaseTable::resume(Moment now)
     const Moment pause = now - *m_pausedSince;
     m_start += pause;
     for (Holder &one : m_holders) {
-        one.since += pause;
-        one.leaseSince += pause;
+        // Workers of a stalled run go on with what they have: their progress may be newer than the pause.
+        one.since = std::min(one.since + pause, now);
+        one.leaseSince = std::min(one.leaseSince + pause, now);
     }
     m_pausedSince.reset();
 }

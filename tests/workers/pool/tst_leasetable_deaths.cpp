@@ -222,6 +222,20 @@ private Q_SLOTS:
         QVERIFY(!leases.table.workerGone(0, Blame::External, leases.now).charged);
     }
 
+    void rowAcceptedWhilePausedIsSuspectASecondAfterTheResume()
+    {
+        Leases leases(options(1000));
+        const auto grant = hold(leases, 8, 1);
+        leases.table.pause(leases.now);
+        leases.now += 10s; // a stalled run's workers go on with the leases that they have
+        leases.send(0, grant, 1);
+        leases.now += 10s;
+        leases.table.resume(leases.now);
+        leases.now += 1s;
+
+        QVERIFY(leases.table.workerGone(0, Blame::External, leases.now).charged);
+    }
+
     void ourOwnKillIsNeverCharged()
     {
         Leases leases(options(1000));
