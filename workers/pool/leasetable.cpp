@@ -230,8 +230,8 @@ void LeaseTable::endAt(std::uint64_t row)
         last.end = std::min(last.end, row);
         last.slot.reset();
     }
-    for (auto range = m_ranges.begin(); range != m_ranges.end(); ++range)
-        range->second.end = std::min(range->second.end, std::max(row, range->first));
+    for (auto &[first, range] : m_ranges)
+        range.end = std::min(range.end, row); // those behind it are forgotten with the last
 }
 
 std::optional<std::pair<unsigned, std::uint64_t>> LeaseTable::giveBackCandidate()

@@ -77,6 +77,26 @@ private Q_SLOTS:
         }
     }
 
+    void sourceThatEndsTruncatesTheRun()
+    {
+        Leases leases(source(1000));
+        QVERIFY(leases.finish(0, *leases.grant(0)));
+        const auto grant = *leases.grant(0); // [1, 9)
+        QVERIFY(leases.grant(0));
+        leases.send(0, grant, 3);
+
+        QVERIFY(!leases.done(0, grant, true));
+
+        QCOMPARE(*leases.table.end(), std::uint64_t(4));
+        QCOMPARE(leases.table.release().end, std::uint64_t(4));
+        QVERIFY(leases.table.isFinished());
+        QVERIFY(!leases.table.holdsLease(0));
+        QVERIFY(!leases.grant(0));
+        QVERIFY2(leases.send(0, grant, 1).index() == 1, "nothing comes after its end");
+        leases.table.written(4);
+        QCOMPARE(leases.table.reservedBytes(), std::uint64_t(0));
+    }
+
     void sourceMayEndAtTheBeginOfALease()
     {
         Leases leases(source());
