@@ -78,6 +78,9 @@ std::optional<LeaseTable::Grant> LeaseTable::grantPiece(unsigned slot, Moment no
         const auto &held = holder(slot).pieces;
         if (!held.empty() && piece->first < held.back())
             continue;
+        // One that was given back is for a slot with nothing to do.
+        if (!held.empty() && piece->second.asked)
+            continue;
         return give(piece, slot, now);
     }
     return std::nullopt;
@@ -276,6 +279,7 @@ LeaseTable::Death LeaseTable::workerGone(unsigned slot, Blame blame, Moment now)
         const auto piece = m_pieces.find(first);
         piece->second.slot.reset();
         piece->second.frameRows = 0;
+        piece->second.asked = false;
         // It died in the first that had rows missing: one before that only wanted its Done.
         const bool isCurrent = !death.row && piece->second.arrived < piece->second.end;
         if (isCurrent)

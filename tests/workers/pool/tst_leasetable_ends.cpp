@@ -156,6 +156,27 @@ private Q_SLOTS:
         QVERIFY2(!leases.table.giveBackCandidate(), "it is asked once");
     }
 
+    void leaseThatWasGivenBackGoesToTheIdleSlot()
+    {
+        Leases leases(options(2, 2));
+        const auto first = *leases.grant(0);
+        const auto second = *leases.grant(0);
+        QVERIFY(!leases.grant(1));
+        QVERIFY(leases.table.giveBackCandidate());
+
+        QVERIFY(!leases.table.givenBack(0, second.lease, true));
+
+        QVERIFY2(!leases.grant(0), "it would have it again, for the idle slot may be asked after it");
+        const auto again = *leases.grant(1);
+        QCOMPARE(again.begin, second.begin);
+        QVERIFY(again.lease != second.lease);
+        QVERIFY2(leases.send(0, second, 1).index() == 1, "its old lease is void");
+        QVERIFY(leases.finish(1, again));
+        QVERIFY(leases.finish(0, first));
+        leases.table.release();
+        QVERIFY(leases.table.isFinished());
+    }
+
     void leaseThatWasGivenBackIsNotLostWithTheIdleSlot()
     {
         Leases leases(options(2, 2));
