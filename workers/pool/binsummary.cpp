@@ -93,17 +93,22 @@ MILLRACE_INLINE BinSummary both(const double *values, std::size_t count)
     return bin;
 }
 
+} // namespace
+
+// Beyond this file only for the test that both find the same bits.
 #if defined(__x86_64__)
-__attribute__((target("avx2"))) BinSummary bothWide(const double *values, std::size_t count)
+__attribute__((target("avx2"))) BinSummary summariseWide(const double *values, std::size_t count)
 {
     return both<4>(values, count);
 }
 #endif
 
-BinSummary bothNarrow(const double *values, std::size_t count)
+BinSummary summariseNarrow(const double *values, std::size_t count)
 {
     return both<2>(values, count);
 }
+
+namespace {
 
 /// With NaN, infinities or an overflowing sum among the values: one by one.
 BinSummary careful(std::span<const double> values)
@@ -134,9 +139,9 @@ BinSummary summarise(std::span<const double> values)
 #if defined(__x86_64__)
     static const bool isWide = __builtin_cpu_supports("avx2");
     const BinSummary bin =
-        isWide ? bothWide(values.data(), values.size()) : bothNarrow(values.data(), values.size());
+        isWide ? summariseWide(values.data(), values.size()) : summariseNarrow(values.data(), values.size());
 #else
-    const BinSummary bin = bothNarrow(values.data(), values.size());
+    const BinSummary bin = summariseNarrow(values.data(), values.size());
 #endif
     // Any NaN or infinity makes the sum one: a finite sum proves that all values are finite.
     return std::isfinite(bin.sum) ? bin : careful(values);

@@ -3,6 +3,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -50,7 +51,11 @@ void Channel::onReadable()
 
 void Channel::drain()
 {
-    while (isOpen() && readOnce() == Read::More) {
+    // No more than is here: a grandchild may hold the socket and fill it for ever.
+    int arrivedBytes = 0;
+    ::ioctl(m_fd, FIONREAD, &arrivedBytes);
+    m_turnBytes = 0;
+    while (isOpen() && m_turnBytes <= std::size_t(arrivedBytes) && readOnce() == Read::More) {
     }
     close();
 }

@@ -75,9 +75,11 @@ std::string exitWords(const ProcessExit &exit)
             return "could not be started: " + reason;
         }
     }
-    if (exit.isSignal())
-        return "was ended by signal " + std::to_string(exit.signal()) + " (" + signalWords(exit.signal()) +
-               ")";
+    if (exit.isSignal()) {
+        const std::string number = "signal " + std::to_string(exit.signal());
+        const std::string words = signalWords(exit.signal());
+        return "was ended by " + (words == number ? number : number + " (" + words + ")");
+    }
     return "ended with exit code " + std::to_string(exit.code());
 }
 

@@ -22,7 +22,7 @@ struct ProcessExit
     int code() const;
 };
 
-/// "ended with exit code 3", "was killed by signal 11 (segmentation fault)", "could not be started: No such
+/// "ended with exit code 3", "was ended by signal 11 (segmentation fault)", "could not be started: No such
 /// file ...".
 std::string exitWords(const ProcessExit &exit);
 

@@ -81,6 +81,9 @@ std::optional<LeaseTable::Grant> LeaseTable::grantPiece(unsigned slot, Moment no
         const auto &held = holder(slot).pieces;
         if (!held.empty() && piece->first < held.back())
             continue;
+        // One that was given back is for a slot with nothing to do.
+        if (!held.empty() && piece->second.asked)
+            continue;
         return give(piece, slot, now);
     }
     return std::nullopt;
@@ -233,8 +236,8 @@ void LeaseTable::endAt(std::uint64_t row)
         last.end = std::min(last.end, row);
         last.slot.reset();
     }
-    for (auto range = m_ranges.begin(); range != m_ranges.end(); ++range)
-        range->second.end = std::min(range->second.end, std::max(row, range->first));
+    for (auto &[first, range] : m_ranges)
+        range.end = std::min(range.end, row); // those behind it are forgotten with the last
 }
 
 std::optional<std::pair<unsigned, std::uint64_t>> LeaseTable::giveBackCandidate()
@@ -275,21 +278,22 @@ LeaseTable::Death LeaseTable::workerGone(unsigned slot, Blame blame, Moment now)
 {
     Holder &from = holder(slot);
     Death death;
-    if (!from.pieces.empty()) {
-        death.row = m_pieces.at(from.pieces.front()).arrived;
-        death.charged = blame == Blame::Own || (blame == Blame::External && now - from.since >= suspicion);
-    }
-    if (death.charged && m_deaths.size() < chargedRowsMax)
-        death.poison = ++m_deaths[*death.row] >= deathsMax;
-    for (std::size_t i = 0; i < from.pieces.size(); ++i) {
-        const auto piece = m_pieces.find(from.pieces[i]);
+    for (const std::uint64_t first : from.pieces) {
+        const auto piece = m_pieces.find(first);
         piece->second.slot.reset();
         piece->second.frameRows = 0;
-        if (i == 0 && blame != Blame::Ours)
-            splitRest(piece);
-        else if (piece->second.arrived > piece->first && piece->second.arrived < piece->second.end)
+        piece->second.asked = false;
+        // It died in the first that had rows missing: one before that only wanted its Done.
+        const bool isCurrent = !death.row && piece->second.arrived < piece->second.end;
+        if (isCurrent)
+            death.row = piece->second.arrived;
+        if (isCurrent && (blame != Blame::Ours || piece->second.arrived > first))
             splitRest(piece);
     }
+    death.charged =
+        death.row && (blame == Blame::Own || (blame == Blame::External && now - from.since >= suspicion));
+    if (death.charged && m_deaths.size() < chargedRowsMax)
+        death.poison = ++m_deaths[*death.row] >= deathsMax;
     from = Holder();
     return death;
 }
@@ -299,8 +303,6 @@ void LeaseTable::splitRest(Pieces::iterator piece)
 {
     const std::uint64_t first = piece->second.arrived;
     const std::uint64_t end = piece->second.end;
-    if (first == end)
-        return;
     Piece rest;
     rest.range = piece->second.range;
     rest.careful = true;
@@ -359,8 +361,9 @@ void LeaseTable::resume(Moment now)
     const Moment pause = now - *m_pausedSince;
     m_start += pause;
     for (Holder &one : m_holders) {
-        one.since += pause;
-        one.leaseSince += pause;
+        // Workers of a stalled run go on with what they have: their progress may be newer than the pause.
+        one.since = std::min(one.since + pause, now);
+        one.leaseSince = std::min(one.leaseSince + pause, now);
     }
     m_pausedSince.reset();
 }

@@ -135,7 +135,7 @@ private:
         std::uint32_t sequence = 0;  ///< the frame expected next
         std::uint32_t frameRows = 0; ///< of the frame that is under way; 0: none is
         bool careful = false;
-        bool asked = false; ///< to be given back
+        bool asked = false; ///< to be given back; without a slot: it was
     };
     using Pieces =
         std::map<std::uint64_t, Piece>; ///< by first row; they touch, and cover [m_released, m_frontier)
