@@ -20,7 +20,7 @@ constexpr double memoryShare = 0.25;
 
 QString bar(double share)
 {
-    const int done = int(std::lround(share * barWidth));
+    const int done = int(share * barWidth);
     return QLatin1Char('[') + QString(done, QLatin1Char('#')) + QString(barWidth - done, QLatin1Char('.')) +
            QLatin1Char(']');
 }
