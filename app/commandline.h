@@ -48,8 +48,12 @@ struct UsageError
 
 using CommandLine = std::variant<TasksCommand, RunCommandLine, PrintText, UsageError>;
 
-/// Reads the arguments after the program's name. Knows no task: settings are checked against the helper's description
-/// later. Pure; any thread.
+/// What somebody typed, as a sentence shows it: in quotes, cut when it is long, control characters escaped,
+/// so that no text plays with the terminal.
+QString quotedText(const QString &text);
+
+/// Reads the arguments after the program's name. Knows no task: settings are checked against the helper's
+/// description later. Pure; any thread.
 CommandLine parseCommandLine(const QStringList &arguments);
 
 } // namespace millrace

@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <charconv>
+#include <cmath>
 #include <cstring>
 #include <fcntl.h>
 #include <unistd.h>
@@ -20,6 +21,15 @@ void append(std::string &buffer, Number value)
 {
     char text[cellBytesMax];
     buffer.append(text, std::to_chars(text, text + sizeof text, value).ptr);
+}
+
+void appendValue(std::string &buffer, double value)
+{
+    // What a processor makes of 0/0 has a sign, and nobody means it.
+    if (std::isnan(value))
+        buffer += "nan";
+    else
+        append(buffer, value);
 }
 
 } // namespace
@@ -44,9 +54,10 @@ CsvWriter::~CsvWriter()
 
 std::string CsvWriter::begin(const RunShape &shape)
 {
-    m_fd = m_path == "-" ? STDOUT_FILENO : ::open(m_path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    m_fd = m_path == "-" ? STDOUT_FILENO
+                         : ::open(m_path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
     if (m_fd < 0)
-        return "cannot write to " + m_path + ": " + std::strerror(errno);
+        return failure();
     m_buffer.reserve(bufferBytes);
     m_buffer = shape.timed ? "row,time" : "row";
     for (const auto &series : shape.series)
@@ -61,7 +72,7 @@ std::string CsvWriter::write(const ReleasedRows &rows)
         append(m_buffer, rows.first + i);
         for (const double *column : rows.columns) {
             m_buffer += ',';
-            append(m_buffer, column[i]);
+            appendValue(m_buffer, column[i]);
         }
         m_buffer += '\n';
         if (m_buffer.size() + cellBytesMax * (rows.columns.size() + 1) > bufferBytes) {
@@ -80,9 +91,9 @@ std::string CsvWriter::flush()
         if (count >= 0)
             written += std::size_t(count);
         else if (errno == EPIPE)
-            return "the reader of " + (m_path == "-" ? std::string("stdout") : m_path) + " has gone";
+            return "the reader of " + place() + " has gone";
         else if (errno != EINTR)
-            return "cannot write to " + m_path + ": " + std::strerror(errno);
+            return failure();
     }
     m_buffer.clear();
     return {};
@@ -97,7 +108,17 @@ std::string CsvWriter::finish()
     if (m_fd <= STDERR_FILENO)
         return {};
     const int fd = std::exchange(m_fd, -1);
-    return ::close(fd) == 0 ? std::string() : "cannot write to " + m_path + ": " + std::strerror(errno);
+    return ::close(fd) == 0 ? std::string() : failure();
+}
+
+std::string CsvWriter::place() const
+{
+    return m_path == "-" ? "stdout" : m_path;
+}
+
+std::string CsvWriter::failure() const
+{
+    return "cannot write to " + place() + ": " + std::strerror(errno);
 }
 
 } // namespace millrace

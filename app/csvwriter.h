@@ -6,8 +6,8 @@
 
 namespace millrace {
 
-/// Writes rows as CSV: a header `row`, (`time`,) and the series; shortest round-trip numbers, \n, no locale; NaN is nan, the
-/// infinities inf and -inf.
+/// Writes rows as CSV: a header `row`, (`time`,) and the series; shortest round-trip numbers, \n, no locale;
+/// NaN is nan, the infinities inf and -inf.
 class CsvWriter : public RowConsumer
 {
 public:
@@ -21,13 +21,16 @@ public:
 
 private:
     std::string flush();
+    std::string place() const;
+    std::string failure() const;
 
     const std::string m_path;
     int m_fd = -1;
     std::string m_buffer;
 };
 
-/// A cell as RFC 4180 wants it, quoted if it must be; a text that a spreadsheet would run as a formula gets a ' before it.
+/// A cell as RFC 4180 wants it, quoted if it must be; a text that a spreadsheet would run as a formula gets a
+/// ' before it.
 std::string csvCell(const std::string &text);
 
 } // namespace millrace

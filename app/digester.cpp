@@ -12,9 +12,7 @@ constexpr std::size_t turnedValues = 4096;
 
 } // namespace
 
-Digester::Digester(std::string &result) : m_result(result), m_context(EVP_MD_CTX_new())
-{
-}
+Digester::Digester(std::string &result) : m_result(result), m_context(EVP_MD_CTX_new()) {}
 
 Digester::~Digester()
 {
@@ -24,7 +22,8 @@ Digester::~Digester()
 std::string Digester::begin(const RunShape &shape)
 {
     m_firstColumn = shape.timed ? 1 : 0;
-    return EVP_DigestInit_ex(m_context, EVP_sha256(), nullptr) == 1 ? std::string() : "OpenSSL has no SHA-256";
+    return EVP_DigestInit_ex(m_context, EVP_sha256(), nullptr) == 1 ? std::string()
+                                                                    : "OpenSSL has no SHA-256";
 }
 
 std::string Digester::write(const ReleasedRows &rows)

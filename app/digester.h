@@ -6,7 +6,8 @@ struct evp_md_ctx_st;
 
 namespace millrace {
 
-/// SHA-256 over all rows in index order, row by row, each value as little-endian float64, without the column `time`.
+/// SHA-256 over all rows in index order, row by row, each value as little-endian float64, without the column
+/// `time`.
 class Digester : public RowConsumer
 {
 public:

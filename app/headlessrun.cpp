@@ -2,14 +2,15 @@
 
 #include "app/csvwriter.h"
 #include "app/digester.h"
-#include "app/progressline.h"
 #include "workers/pool/processsupervisor.h"
 
 #include <QJsonDocument>
 #include <QRandomGenerator>
 #include <QThread>
 
+#include <cerrno>
 #include <cstdio>
+#include <cstring>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -17,7 +18,7 @@ namespace millrace {
 
 namespace {
 
-constexpr qint64 progressMilliseconds = 200;
+constexpr int progressMilliseconds = 200;
 constexpr int terminalWidthDefault = 80;
 
 /// Two, so that the run goes on while one is started again; together they use every core.
@@ -34,13 +35,15 @@ unsigned defaultThreads(unsigned workers)
 int terminalWidth()
 {
     winsize size{};
-    return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : terminalWidthDefault;
+    return ::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col
+                                                                             : terminalWidthDefault;
 }
 
-void printTo(FILE *stream, const QByteArray &text)
+/// False if not all of it could be written; errno says why.
+bool printTo(FILE *stream, const QByteArray &text)
 {
-    std::fwrite(text.constData(), 1, std::size_t(text.size()), stream);
-    std::fflush(stream);
+    const auto size = std::size_t(text.size());
+    return std::fwrite(text.constData(), 1, size, stream) == size && std::fflush(stream) == 0;
 }
 
 } // namespace
@@ -52,6 +55,16 @@ HeadlessRun::HeadlessRun(RunCommandLine command, Programs programs, QObject *par
     connect(&m_catalog, &TaskCatalog::loaded, this, &HeadlessRun::onTasks);
     connect(&m_catalog, &TaskCatalog::failed, this,
             [this](const QString &sentence) { endWith(failedExit, sentence.toStdString()); });
+    connect(&m_progressTimer, &QTimer::timeout, this, &HeadlessRun::showProgress);
+    m_request.name = m_command.name;
+    m_request.task = m_command.task;
+    m_request.rows = m_command.rows;
+    m_request.duration = m_command.duration;
+    m_request.workers = m_command.workers.value_or(defaultWorkers());
+    m_request.threads = m_command.threads.value_or(defaultThreads(m_request.workers));
+    m_request.seed = m_command.seed.value_or(QRandomGenerator::global()->generate());
+    m_request.helper = m_programs.helper;
+    m_request.warden = m_programs.warden;
 }
 
 HeadlessRun::~HeadlessRun() = default;
@@ -67,21 +80,24 @@ void HeadlessRun::start()
 
 void HeadlessRun::stop()
 {
-    m_isStopWanted = true;
     if (m_supervisor)
-        m_supervisor->stop();
-    else
-        endWith(stoppedExit, {});
+        return m_supervisor->stop();
+    m_status.state = RunState::Stopped; // before it began
+    reportAndEnd();
 }
 
 void HeadlessRun::onTasks()
 {
+    if (m_isEnded)
+        return; // stopped meanwhile
     const TaskDescription *task = m_catalog.find(m_command.task);
     if (!task) {
         std::string known;
         for (const auto &one : m_catalog.tasks())
             known += (known.empty() ? "" : ", ") + one.name;
-        return endWith(usageExit, "There is no task \"" + m_command.task + "\": the tasks are " + known + ".");
+        return endWith(usageExit, "There is no task " +
+                                      quotedText(QString::fromStdString(m_command.task)).toStdString() +
+                                      ": the tasks are " + known + ".");
     }
     if (makeRequest(*task))
         startRun();
@@ -92,37 +108,31 @@ bool HeadlessRun::makeRequest(const TaskDescription &task)
 {
     Parameters given;
     std::string wrong;
-    const auto complain = [&wrong](const std::string &sentence) { wrong += (wrong.empty() ? "--set: " : "\n--set: ") + sentence; };
+    const auto refuse = [&wrong](const std::string &sentence) {
+        wrong += (wrong.empty() ? "--set: " : "\n--set: ") + sentence;
+    };
     for (const auto &[name, text] : m_command.settings) {
-        const auto declared = std::find_if(task.parameters.begin(), task.parameters.end(),
-                                           [&name = name](const auto &parameter) { return parameter.name == name; });
+        const auto declared =
+            std::find_if(task.parameters.begin(), task.parameters.end(),
+                         [&name = name](const auto &parameter) { return parameter.name == name; });
         if (declared == task.parameters.end()) {
             given.insert_or_assign(name, text); // resolveParameters() says which there are
             continue;
         }
         auto value = parseParameter(*declared, text);
         if (const auto *error = std::get_if<ParameterError>(&value))
-            complain(error->sentence);
+            refuse(error->sentence);
         else
             given.insert_or_assign(name, std::get<ParameterValue>(std::move(value)));
     }
     auto resolved = resolveParameters(task, given);
     for (const auto &error : resolved.errors)
-        complain(error.sentence);
+        refuse(error.sentence);
     if (!wrong.empty()) {
         endWith(usageExit, wrong);
         return false;
     }
-    m_request.name = m_command.name;
-    m_request.task = task.name;
     m_request.parameters = std::move(resolved.values);
-    m_request.rows = m_command.rows;
-    m_request.duration = m_command.duration;
-    m_request.workers = m_command.workers.value_or(defaultWorkers());
-    m_request.threads = m_command.threads.value_or(defaultThreads(m_request.workers));
-    m_request.seed = m_command.seed.value_or(QRandomGenerator::global()->generate());
-    m_request.helper = m_programs.helper;
-    m_request.warden = m_programs.warden;
     m_request.access = task.access;
     return true;
 }
@@ -144,15 +154,16 @@ void HeadlessRun::startRun()
     m_supervisor = std::make_unique<ProcessSupervisor>(m_request, rows);
     connect(m_supervisor.get(), &Supervisor::changed, this, &HeadlessRun::onChanged);
     connect(m_supervisor.get(), &Supervisor::ended, this, &HeadlessRun::onRunEnded);
-    m_sinceProgress.start();
+    if (!m_command.isQuiet && ::isatty(STDERR_FILENO))
+        m_progressTimer.start(progressMilliseconds);
     m_supervisor->start();
 }
 
 void HeadlessRun::onChanged()
 {
     m_status = m_supervisor->status();
+    m_sinceStatus.start();
     printEvents();
-    showProgress(m_status);
 }
 
 void HeadlessRun::printEvents()
@@ -168,22 +179,19 @@ void HeadlessRun::printEvents()
     }
 }
 
-void HeadlessRun::showProgress(const RunStatus &status)
+void HeadlessRun::showProgress()
 {
-    const qint64 spent = m_sinceProgress.elapsed();
-    if (m_command.isQuiet || spent < progressMilliseconds || !::isatty(STDERR_FILENO))
-        return;
-    const double rate = double(status.rows - m_rowsAtProgress) * 1000 / double(spent);
-    m_rowsAtProgress = status.rows;
-    m_sinceProgress.restart();
-    const bool isRateKnown = std::exchange(m_hasProgress, true);
-    const QString line = progressLine(status, isRateKnown ? std::optional(rate) : std::nullopt, terminalWidth() - 1);
+    RunStatus status = m_status;
+    if (status.state == RunState::Running) // its clock goes on between two rows
+        status.elapsed += std::chrono::milliseconds(m_sinceStatus.elapsed());
+    const auto rate = m_rateMeter.add(status.rows, status.elapsed);
+    const QString line = progressLine(status, rate, m_request.duration, terminalWidth() - 1);
     printTo(stderr, "\r" + line.toUtf8() + "\x1b[K");
 }
 
 void HeadlessRun::clearProgress()
 {
-    if (m_hasProgress)
+    if (m_progressTimer.isActive())
         printTo(stderr, "\r\x1b[K");
 }
 
@@ -208,6 +216,7 @@ void HeadlessRun::endIfComplete()
     m_status = m_supervisor->status();
     printEvents();
     clearProgress();
+    m_progressTimer.stop();
     if (m_writer && !m_writer->error().empty()) {
         m_status.state = RunState::Failed;
         m_status.message = m_writer->error();
@@ -218,32 +227,48 @@ void HeadlessRun::endIfComplete()
             sentences += (sentences.empty() ? "" : "\n") + error.sentence;
         return endWith(usageExit, sentences);
     }
+    reportAndEnd();
+}
+
+void HeadlessRun::reportAndEnd()
+{
     RunReport report{m_request, m_status, {}, m_sha256};
     if (m_status.shape) {
         const std::size_t first = m_status.shape->timed ? 1 : 0;
         for (std::size_t i = 0; i < m_status.shape->series.size(); ++i)
             report.totals.push_back(m_store->totals(first + i));
     }
-    print(report);
-    const bool isStopped = m_status.state == RunState::Stopped;
-    Q_EMIT ended(isStopped ? stoppedExit : m_status.state == RunState::Finished ? finishedExit : failedExit);
+    const bool isFailed = m_status.state == RunState::Failed;
+    if (isFailed && !(m_command.isJson && m_command.isQuiet)) // the object says it too
+        complain(m_status.message);
+    if (!print(report))
+        return endWith(failedExit, std::string("cannot write to stdout: ") + std::strerror(errno));
+    endWith(isFailed ? failedExit : m_status.state == RunState::Stopped ? stoppedExit : finishedExit, {});
 }
 
-void HeadlessRun::print(const RunReport &report)
+/// False if stdout did not take it; errno says why.
+bool HeadlessRun::print(const RunReport &report)
 {
     if (m_command.isJson)
-        printTo(stdout, QJsonDocument(reportJson(report)).toJson());
-    else if (m_command.output != "-")
-        printTo(stdout, reportText(report).toUtf8());
-    else if (!m_command.isQuiet || report.status.state == RunState::Failed)
+        return printTo(stdout, QJsonDocument(reportJson(report)).toJson());
+    if (m_command.output != "-")
+        return printTo(stdout, reportText(report).toUtf8());
+    if (!m_command.isQuiet)
         printTo(stderr, reportText(report).toUtf8());
+    return true;
+}
+
+void HeadlessRun::complain(const std::string &sentence)
+{
+    printTo(stderr, QByteArray::fromStdString("millrace: " + sentence + "\n"));
 }
 
 void HeadlessRun::endWith(int exitCode, const std::string &sentence)
 {
     if (!sentence.empty())
-        printTo(stderr, QByteArray::fromStdString("millrace: " + sentence + "\n"));
-    Q_EMIT ended(exitCode);
+        complain(sentence);
+    if (!std::exchange(m_isEnded, true))
+        Q_EMIT ended(exitCode);
 }
 
 } // namespace millrace

@@ -2,16 +2,18 @@
 
 #include "app/commandline.h"
 #include "app/programs.h"
+#include "app/progressline.h"
 #include "app/runreport.h"
 #include "app/runrows.h"
 #include "app/taskcatalog.h"
 
 #include <QElapsedTimer>
+#include <QTimer>
 
 namespace millrace {
 
-/// `millrace run`: one run from the command line, without a window. Lives on the main thread, whose event loop it needs. Ends
-/// with one ended(exit code), after all rows are written and everything is printed.
+/// `millrace run`: one run from the command line, without a window. Lives on the main thread, whose event
+/// loop it needs. Ends with one ended(exit code), after all rows are written and everything is printed.
 class HeadlessRun : public QObject
 {
     Q_OBJECT
@@ -34,15 +36,17 @@ private Q_SLOTS:
     void onChanged();
     void onRunEnded();
     void onWriterDone();
+    void showProgress();
 
 private:
     bool makeRequest(const TaskDescription &task);
     void startRun();
     void endIfComplete();
-    void print(const RunReport &report);
+    bool print(const RunReport &report);
+    void reportAndEnd();
     void printEvents();
-    void showProgress(const RunStatus &status);
     void clearProgress();
+    void complain(const std::string &sentence);
     void endWith(int exitCode, const std::string &sentence);
 
     const RunCommandLine m_command;
@@ -56,10 +60,10 @@ private:
     RunStatus m_status;
     bool m_isRunOver = false;
     bool m_isWriterDone = false;
-    bool m_isStopWanted = false;
-    bool m_hasProgress = false;
-    QElapsedTimer m_sinceProgress;
-    std::uint64_t m_rowsAtProgress = 0;
+    bool m_isEnded = false;
+    QTimer m_progressTimer; ///< runs while progress is shown
+    QElapsedTimer m_sinceStatus;
+    RateMeter m_rateMeter;
 };
 
 } // namespace millrace

@@ -13,8 +13,8 @@
 
 namespace millrace {
 
-/// What a RowWriter does with rows: one step of a pipeline, on the writer's thread. write() and finish() return an error in
-/// words, or nothing.
+/// What a RowWriter does with rows: one step of a pipeline, on the writer's thread. write() and finish()
+/// return an error in words, or nothing.
 class RowConsumer
 {
 public:
@@ -24,9 +24,9 @@ public:
     virtual std::string finish() = 0;
 };
 
-/// Takes rows from the supervisor thread and hands them to consumers on a thread of its own. Its queue is bounded by the
-/// run's byte budget: rows count against it until they are written. A consumer's error fails the run; what came before is
-/// kept.
+/// Takes rows from the supervisor thread and hands them to consumers on a thread of its own. Its queue is
+/// bounded by the run's byte budget: rows count against it until they are written. A consumer's error fails
+/// the run; what came before is kept.
 class RowWriter
 {
 public:

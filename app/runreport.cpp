@@ -61,7 +61,8 @@ QJsonObject seriesJson(const SeriesDescription &series, const Totals &totals)
         {QStringLiteral("max"), toJson(ifAny(summary, summary.max))},
         {QStringLiteral("sum"), toJson(ifAny(summary, summary.sum))},
         {QStringLiteral("last"), toJson(totals.last)},
-        {QStringLiteral("quantiles"), totals.quantiles ? QJsonValue(quantiles) : QJsonValue(QJsonValue::Null)},
+        {QStringLiteral("quantiles"),
+         totals.quantiles ? QJsonValue(quantiles) : QJsonValue(QJsonValue::Null)},
         {QStringLiteral("quantile_sample"), qint64(totals.sampleSize)},
         {QStringLiteral("reference"), toJson(series.reference)},
     };
@@ -70,6 +71,11 @@ QJsonObject seriesJson(const SeriesDescription &series, const Totals &totals)
 double rowsPerSecond(const RunStatus &status)
 {
     return status.elapsed.count() > 0 ? double(status.rows) * 1000 / double(status.elapsed.count()) : 0;
+}
+
+QString counted(std::uint64_t count, const char *thing)
+{
+    return grouped(count) + QLatin1Char(' ') + QLatin1String(thing) + QLatin1String(count == 1 ? "" : "s");
 }
 
 QString number(double value)
@@ -96,7 +102,8 @@ QString seriesText(const SeriesDescription &series, const Totals &totals)
         }
     }
     text += QStringLiteral("\n    min %1, max %2, sum %3, last %4")
-                .arg(number(summary.min), number(summary.max), number(summary.sum), number(totals.last.value_or(0)));
+                .arg(number(summary.min), number(summary.max), number(summary.sum),
+                     number(totals.last.value_or(0)));
     if (totals.quantiles) {
         text += QStringLiteral(", median %1").arg(number((*totals.quantiles)[2]));
         if (!totals.areQuantilesExact)
@@ -112,15 +119,24 @@ QString seriesText(const SeriesDescription &series, const Totals &totals)
 QString stateName(RunState state)
 {
     switch (state) {
-    case RunState::Queued: return QStringLiteral("queued");
-    case RunState::Starting: return QStringLiteral("starting");
-    case RunState::Running: return QStringLiteral("running");
-    case RunState::Paused: return QStringLiteral("paused");
-    case RunState::Stalled: return QStringLiteral("stalled");
-    case RunState::Stopping: return QStringLiteral("stopping");
-    case RunState::Finished: return QStringLiteral("finished");
-    case RunState::Stopped: return QStringLiteral("stopped");
-    case RunState::Failed: break;
+    case RunState::Queued:
+        return QStringLiteral("queued");
+    case RunState::Starting:
+        return QStringLiteral("starting");
+    case RunState::Running:
+        return QStringLiteral("running");
+    case RunState::Paused:
+        return QStringLiteral("paused");
+    case RunState::Stalled:
+        return QStringLiteral("stalled");
+    case RunState::Stopping:
+        return QStringLiteral("stopping");
+    case RunState::Finished:
+        return QStringLiteral("finished");
+    case RunState::Stopped:
+        return QStringLiteral("stopped");
+    case RunState::Failed:
+        break;
     }
     return QStringLiteral("failed");
 }
@@ -131,6 +147,11 @@ QString grouped(std::uint64_t number)
     for (qsizetype at = text.size() - 3; at > 0; at -= 3)
         text.insert(at, QLatin1Char(','));
     return text;
+}
+
+QString rateText(double rate)
+{
+    return rate < 10 ? QString::number(rate, 'g', 2) : grouped(std::uint64_t(std::llround(rate)));
 }
 
 QJsonObject reportJson(const RunReport &report)
@@ -165,16 +186,17 @@ QJsonObject reportJson(const RunReport &report)
 QString reportText(const RunReport &report)
 {
     const RunStatus &status = report.status;
-    QString text = QStringLiteral("%1 %2: %3 rows in %4 s")
-                       .arg(QString::fromStdString(report.request.name.empty() ? report.request.task : report.request.name),
-                            stateName(status.state), grouped(status.rows),
+    QString text = QStringLiteral("%1 %2: %3 in %4 s")
+                       .arg(QString::fromStdString(report.request.name.empty() ? report.request.task
+                                                                               : report.request.name),
+                            stateName(status.state), counted(status.rows, "row"),
                             QString::number(double(status.elapsed.count()) / 1000, 'f', 3));
-    if (status.rows > 0)
-        text += QStringLiteral(" (%1 rows/s)").arg(grouped(std::uint64_t(std::llround(rowsPerSecond(status)))));
+    if (const double rate = rowsPerSecond(status); rate > 0)
+        text += QStringLiteral(" (%1 rows/s)").arg(rateText(rate));
     if (status.restarts > 0)
-        text += QStringLiteral(", %1 worker restarts").arg(grouped(status.restarts));
+        text += QStringLiteral(", ") + counted(status.restarts, "worker restart");
     text += QStringLiteral(", seed %1\n").arg(report.request.seed);
-    if (!status.message.empty())
+    if (!status.message.empty() && status.state != RunState::Failed)
         text += QString::fromStdString(status.message) + QLatin1Char('\n');
     for (std::size_t i = 0; i < report.totals.size(); ++i)
         text += seriesText(status.shape->series[i], report.totals[i]);

@@ -20,7 +20,7 @@ struct RunReport
 /// As `run --json` prints it: NaN and the infinities as texts, null where there is nothing.
 QJsonObject reportJson(const RunReport &report);
 
-/// The same in a few lines for people, with a newline at the end.
+/// The same in a few lines for people, with a newline at the end; but why a run failed, which goes to stderr.
 QString reportText(const RunReport &report);
 
 /// "finished", "stopped", ... as in the JSON.
@@ -28,5 +28,8 @@ QString stateName(RunState state);
 
 /// "1,234,567": whole numbers for people.
 QString grouped(std::uint64_t number);
+
+/// "1,234,567", "0.25": rows per second for people.
+QString rateText(double rate);
 
 } // namespace millrace

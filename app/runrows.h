@@ -6,12 +6,13 @@
 
 namespace millrace {
 
-/// Joins a supervisor to what keeps its rows: the series store, and a writer if there is one. The place where the two sides
-/// of the seam meet, for neither knows the other.
+/// Joins a supervisor to what keeps its rows: the series store, and a writer if there is one. The place where
+/// the two sides of the seam meet, for neither knows the other.
 class RunRows : public RowSink
 {
 public:
-    /// `seed` chooses the store's sample. `writer` may be null: rows then need no memory once the store has them.
+    /// `seed` chooses the store's sample. `writer` may be null: rows then need no memory once the store has
+    /// them.
     RunRows(std::shared_ptr<SeriesStore> store, std::shared_ptr<RowWriter> writer, std::uint64_t seed)
         : m_store(std::move(store)), m_writer(std::move(writer)), m_seed(seed)
     {

@@ -3,10 +3,13 @@
 #include <QObject>
 #include <QSocketNotifier>
 
+#include <vector>
+
 namespace millrace {
 
-/// Turns SIGINT, SIGTERM and SIGHUP into a Qt signal. The second one ends the process at once with exit code 3; its workers end
-/// with it, by their warden. One at a time; lives on the main thread.
+/// Turns SIGINT, SIGTERM and SIGHUP (unless it is ignored, as under nohup) into a Qt signal. A second one
+/// ends the process at once with exit code 3; its workers end with it, by their warden. What comes within 0.1
+/// s of the first is not a second one. One at a time; lives on the main thread.
 class SignalWatcher : public QObject
 {
     Q_OBJECT
@@ -20,6 +23,7 @@ Q_SIGNALS:
 
 private:
     QSocketNotifier m_readable;
+    std::vector<int> m_numbers; ///< of the signals that are handled
 };
 
 } // namespace millrace

@@ -25,19 +25,22 @@ TaskCatalog::TaskCatalog(QObject *parent) : QObject(parent)
             [this] { failNow(QStringLiteral("it did not describe its tasks within 5 s")); });
 }
 
+TaskCatalog::~TaskCatalog()
+{
+    m_process.disconnect(this);
+    m_process.close(); // kills, and says nothing of it
+}
+
 void TaskCatalog::load(const std::string &helper)
 {
-    m_process.kill();
-    m_tasks.clear();
-    m_output.clear();
     m_deadline.start(deadlineMilliseconds);
     m_process.start(QString::fromStdString(helper), {QStringLiteral("--describe")});
 }
 
 const TaskDescription *TaskCatalog::find(const std::string &name) const
 {
-    const auto found =
-        std::find_if(m_tasks.begin(), m_tasks.end(), [&](const TaskDescription &task) { return task.name == name; });
+    const auto found = std::find_if(m_tasks.begin(), m_tasks.end(),
+                                    [&](const TaskDescription &task) { return task.name == name; });
     return found == m_tasks.end() ? nullptr : &*found;
 }
 
@@ -53,8 +56,11 @@ void TaskCatalog::onFinished()
     if (!m_deadline.isActive())
         return; // told already
     onOutput();
-    if (m_process.exitStatus() != QProcess::NormalExit || m_process.exitCode() != 0)
-        return fail(QStringLiteral("it ended with code %1 when asked for its tasks").arg(m_process.exitCode()));
+    if (m_process.exitStatus() != QProcess::NormalExit)
+        return fail(QStringLiteral("it crashed when asked for its tasks"));
+    if (m_process.exitCode() != 0)
+        return fail(
+            QStringLiteral("it ended with code %1 when asked for its tasks").arg(m_process.exitCode()));
     auto tasks = readTasks(m_output);
     if (const auto *sentence = std::get_if<std::string>(&tasks))
         return fail(QString::fromStdString(*sentence));

@@ -8,19 +8,20 @@
 
 namespace millrace {
 
-/// Asks a helper for its tasks by `--describe`. Lives on the thread that made it; never waits. One loaded() or failed() per
-/// load().
+/// Asks a helper for its tasks by `--describe`. Lives on the thread that made it and never waits for the
+/// helper. One load(), then one loaded() or failed(). Destroying it earlier kills the helper.
 class TaskCatalog : public QObject
 {
     Q_OBJECT
 
 public:
     explicit TaskCatalog(QObject *parent = nullptr);
+    ~TaskCatalog() override;
 
-    /// `helper`: absolute path. Calling it again while it works starts anew.
+    /// `helper`: absolute path. Called once.
     void load(const std::string &helper);
     const std::vector<TaskDescription> &tasks() const { return m_tasks; }
-    /// Nothing if there is no such task. The pointer is good until the next load().
+    /// Nothing if there is no such task.
     const TaskDescription *find(const std::string &name) const;
 
 Q_SIGNALS:

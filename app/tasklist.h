@@ -8,7 +8,8 @@
 
 namespace millrace {
 
-/// The tasks with their parameters as `millrace tasks` prints them, for people.
+/// The tasks with their parameters as `millrace tasks` prints them, for people: 80 columns wide, each
+/// parameter as --set takes it, with its initial value.
 QString taskListText(const std::vector<TaskDescription> &tasks);
 
 } // namespace millrace
