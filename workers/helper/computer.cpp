@@ -72,11 +72,14 @@ void Computer::prepare(const Prepare &prepare)
     m_changed.notify_all();
 }
 
-void Computer::lease(const Lease &lease)
+bool Computer::lease(const Lease &lease)
 {
     const std::lock_guard lock(m_mutex);
+    if (!m_isPrepared)
+        return false;
     m_leases.push_back(lease);
     m_changed.notify_all();
+    return true;
 }
 
 bool Computer::giveBack(std::uint64_t lease)
@@ -130,7 +133,7 @@ void Computer::run()
                 const Lease lease = m_leases.front();
                 m_leases.pop_front();
                 lock.unlock();
-                isOn = m_kernel && work(lease);
+                isOn = work(lease);
             }
         }
         m_kernel.reset();
@@ -156,8 +159,8 @@ void Computer::tellFailure(const std::string &type, const std::string &message)
     failed.message = message;
     if (m_isPrepared)
         failed.row = m_row;
-    m_hasFailed = true;
     m_outbox.post(failed, m_epoch);
+    m_hasFailed = true; // after it: the session leaves when it sees this and the outbox is empty
 }
 
 /// With m_mutex held by `lock`: waits while parked, and says so once. Returns false when the thread is to
@@ -223,8 +226,13 @@ void Computer::prepareRun(const Prepare &prepare)
         m_outbox.post(Refused{wrong.errors()}, m_epoch);
         return;
     }
+    if (m_shape.series.empty() || m_shape.series.size() > seriesMax)
+        throw std::logic_error("the kernel's shape has no series, or more than " + std::to_string(seriesMax));
     m_rampRows = m_shape.splittable ? 1 : batchBytesMax / (m_shape.columnCount() * sizeof(double));
-    m_isPrepared = true;
+    {
+        const std::lock_guard lock(m_mutex);
+        m_isPrepared = true;
+    }
     m_outbox.post(Prepared{m_shape}, m_epoch);
 }
 

@@ -26,7 +26,8 @@ public:
     ~Computer();
 
     void prepare(const Prepare &prepare);
-    void lease(const Lease &lease);
+    /// False: there is no run to compute; nothing is done.
+    bool lease(const Lease &lease);
     /// True: the lease had not been begun, and will not be.
     bool giveBack(std::uint64_t lease);
     void park();
@@ -60,6 +61,7 @@ private:
     std::deque<Lease> m_leases;
     bool m_isParked = false;
     bool m_isParkTold = false;
+    bool m_isPrepared = false;
     bool m_isEnded = false;
     std::stop_source m_stop;
     std::atomic<bool> m_hasFailed = false;
@@ -73,7 +75,6 @@ private:
     std::vector<double> m_memory; ///< one batch, recycled
     std::size_t m_rampRows = 1;   ///< rows of the next batch, as learned
     std::uint64_t m_row = 0;      ///< first row of the current batch
-    bool m_isPrepared = false;
 
     std::thread m_thread; ///< last: it uses all of the above
 };

@@ -24,20 +24,26 @@ struct Cases : Case...
 {
     using Case::operator()...;
 };
+template <typename... Case>
+Cases(Case...) -> Cases<Case...>; // clang 14 does not deduce it from the aggregate
 
 } // namespace
 
 Session::Session(int fd, const std::vector<TaskEntry> &tasks, HelperIdentity identity)
     : m_fd(fd), m_tasks(tasks), m_identity(std::move(identity)),
-      m_wakeFd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)), m_outbox(fd, m_wakeFd),
-      m_computer(m_outbox, m_tasks, m_wakeFd)
+      m_outbox(fd, m_wake.fd),
+      m_computer(m_outbox, m_tasks, m_wake.fd)
 {
 }
 
-Session::~Session()
+Session::WakeFd::WakeFd() : fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {}
+
+Session::WakeFd::~WakeFd()
 {
-    ::close(m_wakeFd);
+    ::close(fd);
 }
+
+Session::~Session() = default;
 
 bool Session::hasReturned()
 {
@@ -50,11 +56,11 @@ Session::End Session::run()
     bool isWriteDue = false;
     for (;;) {
         const short events = isWriteDue ? POLLIN | POLLOUT : POLLIN;
-        pollfd watched[2] = {{m_fd, events, 0}, {m_wakeFd, POLLIN, 0}};
+        pollfd watched[2] = {{m_fd, events, 0}, {m_wake.fd, POLLIN, 0}};
         if (::poll(watched, 2, -1) < 0 && errno != EINTR)
             return End::Closed;
         std::uint64_t wakes;
-        (void)!::read(m_wakeFd, &wakes, sizeof wakes);
+        (void)!::read(m_wake.fd, &wakes, sizeof wakes);
         if ((watched[0].revents & (POLLIN | POLLHUP | POLLERR)) && !readMessages())
             return stop();
         if (m_outbox.isBroken())
@@ -104,7 +110,10 @@ bool Session::onMessage(const Message &message)
             m_epoch = prepare.epoch;
             m_computer.prepare(prepare);
         },
-        [this](const Lease &lease) { m_computer.lease(lease); },
+        [this](const Lease &lease) {
+            if (!m_computer.lease(lease))
+                m_error = "a lease came before the run was prepared";
+        },
         [this](const GiveBack &giveBack) {
             m_outbox.post(GivenBack{giveBack.lease, m_computer.giveBack(giveBack.lease)}, m_epoch);
         },

@@ -50,7 +50,14 @@ private:
     const int m_fd;
     const std::vector<TaskEntry> &m_tasks;
     const HelperIdentity m_identity;
-    const int m_wakeFd;
+    /// Before all that writes to it, so that it is closed after them.
+    struct WakeFd
+    {
+        WakeFd();
+        ~WakeFd();
+        const int fd;
+    };
+    const WakeFd m_wake;
     Outbox m_outbox;
     FrameReader m_reader;
     Computer m_computer;
