@@ -81,7 +81,9 @@ std::optional<double> RateMeter::add(std::uint64_t rows, std::chrono::millisecon
     const double sinceBegin = std::chrono::duration<double>(elapsed).count();
     const double newest = double(rows - m_rows) / spent;
     const double share = 1 - std::exp(-spent / std::max(memorySecondsMin, sinceBegin * memoryShare));
-    m_rate = m_rate ? *m_rate + share * (newest - *m_rate) : double(rows) / sinceBegin;
+    // The first row of slow ones comes soon after the beginning: at first the mean says more.
+    const bool isEarly = !m_rate || sinceBegin <= memorySecondsMin;
+    m_rate = isEarly ? double(rows) / sinceBegin : *m_rate + share * (newest - *m_rate);
     m_rows = rows;
     m_elapsed = elapsed;
     return m_rate;

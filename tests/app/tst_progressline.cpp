@@ -165,6 +165,14 @@ private Q_SLOTS:
         QCOMPARE(meter.add(1, 10s).value_or(0), 0.1);
     }
 
+    void firstRowDoesNotMakeTheRate()
+    {
+        RateMeter meter;
+        meter.add(1, 200ms);
+
+        QCOMPARE(meter.add(1, 2s).value_or(0), 0.5);
+    }
+
     void steadyRateIsMet()
     {
         RateMeter meter;
