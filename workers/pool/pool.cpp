@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cerrno>
 #include <csignal>
 
 namespace millrace {
@@ -30,7 +31,7 @@ std::string milliseconds(Moment pause)
 
 } // namespace
 
-Pool::Pool(unsigned slots, std::uint64_t seed) : m_slots(slots), m_random(seed | 1) {}
+Pool::Pool(unsigned slotCount, std::uint64_t seed) : m_slots(slotCount), m_random(seed | 1) {}
 
 void Pool::act(Action::Kind kind, unsigned slot)
 {
@@ -253,7 +254,8 @@ Pool::End Pool::describe(const Slot &slot, const ProcessExit &exit) const
             end.what = slot.what;
     } else if (exit.error != 0) {
         end.cause = EndCause::NotStarted;
-        end.isPermanent = exit.stage == WardenReport::Stage::Exec;
+        const bool isPassing = exit.error == EAGAIN || exit.error == ENOMEM || exit.error == ETXTBSY;
+        end.isPermanent = exit.stage == WardenReport::Stage::Exec && !isPassing;
     } else if (exit.isSignal()) {
         end.cause = exit.signal() == SIGXCPU ? EndCause::CpuLimit : EndCause::Signal;
         end.isExternal = exit.signal() == SIGKILL || exit.signal() == SIGTERM;

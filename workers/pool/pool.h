@@ -73,7 +73,7 @@ public:
     };
 
     /// `seed` of the jitter in back-off pauses.
-    Pool(unsigned slots, std::uint64_t seed);
+    Pool(unsigned slotCount, std::uint64_t seed);
 
     /// Starts one slot that is Waiting, Gone or GivenUp.
     void start(unsigned slot, Moment now);

@@ -6,6 +6,7 @@
 #include <QThread>
 
 #include <csignal>
+#include <unistd.h>
 
 namespace millrace {
 
@@ -61,7 +62,12 @@ Moment RunDriver::elapsed() const
 void RunDriver::onException(const std::string &what)
 {
     m_isSettling = false;
-    finish(RunState::Failed, "the supervisor failed: " + what);
+    try {
+        finish(RunState::Failed, "the supervisor failed: " + what);
+    } catch (...) { // the same again, at its last rows: they are given up, the run still ends
+        setState(RunState::Stopping);
+        m_pool.stopAll(now());
+    }
     actOnPool();
     conclude();
 }
@@ -148,7 +154,7 @@ void RunDriver::settle()
         releaseRows();
         takeFeedback();
         if (m_table->isFinished())
-            finish(RunState::Finished, m_message);
+            finish(RunState::Finished, {});
     }
     if (m_isFeedDue && m_state == RunState::Running) {
         m_isFeedDue = false;
@@ -193,8 +199,9 @@ void RunDriver::act(const Pool::Action &action)
         send(action.slot, Stop{});
         break;
     case Pool::Action::Kind::Continue:
-        if (std::exchange(m_links[action.slot].isFrozen, false))
-            m_launcher->signal(action.slot, action.epoch, SIGCONT);
+        // Also if it was not us who stopped it: a stopped process hears nothing but SIGKILL.
+        m_links[action.slot].isFrozen = false;
+        m_launcher->signal(action.slot, action.epoch, SIGCONT);
         break;
     case Pool::Action::Kind::Terminate:
         m_launcher->signal(action.slot, action.epoch, SIGTERM);
@@ -231,15 +238,14 @@ void RunDriver::takeFeedback()
     }
     if (feedback.failed) {
         finish(RunState::Failed, *feedback.failed);
-    } else if (feedback.stalled && m_state == RunState::Running) {
-        m_message = *feedback.stalled;
-        m_table->pause(now());
-        m_pausedSince = now();
-        setState(RunState::Stalled);
-    } else if (feedback.isReady && m_state == RunState::Stalled) {
-        m_message.clear();
-        resume();
+        return;
     }
+    if (feedback.stalled || feedback.isReady)
+        m_stall = feedback.stalled; // of a paused run it is remembered
+    if (m_stall && m_state == RunState::Running)
+        stall();
+    else if (!m_stall && m_state == RunState::Stalled)
+        resume();
 }
 
 void RunDriver::feed()
@@ -362,6 +368,12 @@ void RunDriver::closed(unsigned slot, bool)
 void RunDriver::launched(unsigned slot, std::uint16_t epoch, int pid, int channel, int output)
 {
     enter([&] {
+        if (epoch != m_pool.epoch(slot)) { // nobody waits for it any more
+            ::close(channel);
+            ::close(output);
+            m_launcher->signal(slot, epoch, SIGKILL);
+            return;
+        }
         Link &link = m_links[slot];
         const std::uint64_t rows = link.rows;
         link = Link();
@@ -378,18 +390,30 @@ void RunDriver::exited(unsigned slot, std::uint16_t epoch, const ProcessExit &ex
     enter([&] {
         if (epoch != m_pool.epoch(slot))
             return;
-        Link &link = m_links[slot];
-        if (link.channel)
-            link.channel->drain(); // what it sent before it died counts
-        if (link.output)
-            link.output->finish();
-        tellOutput(slot);
+        readLast(slot);
         if (const auto end = m_pool.exited(slot, epoch, exit, now()))
             onEnd(*end);
-        link.channel.reset();
-        link.output.reset();
-        link.isPrepared = false;
+        forget(slot);
     });
+}
+
+/// What a worker sent and wrote before it died counts.
+void RunDriver::readLast(unsigned slot)
+{
+    Link &link = m_links[slot];
+    if (link.channel)
+        link.channel->drain();
+    if (link.output)
+        link.output->finish();
+    tellOutput(slot);
+}
+
+void RunDriver::forget(unsigned slot)
+{
+    Link &link = m_links[slot];
+    link.channel.reset();
+    link.output.reset();
+    link.isPrepared = false;
 }
 
 void RunDriver::launcherLost(const std::string &sentence)
@@ -397,14 +421,10 @@ void RunDriver::launcherLost(const std::string &sentence)
     enter([&] {
         tell(Log::Level::Warning, {}, sentence);
         for (unsigned slot = 0; slot < m_pool.size(); ++slot) {
-            Link &link = m_links[slot];
-            if (link.channel)
-                link.channel->drain();
+            readLast(slot);
             if (const auto end = m_pool.lost(slot, now()))
                 onEnd(*end);
-            link.channel.reset();
-            link.output.reset();
-            link.isPrepared = false;
+            forget(slot);
         }
     });
 }

@@ -126,10 +126,13 @@ private:
     template <typename Other>
     void on(unsigned slot, const Other &other);
 
+    void readLast(unsigned slot);
+    void forget(unsigned slot);
     void beginRun(const RunShape &shape);
     void onEnd(const Pool::End &end);
     std::string endSentence(const Pool::End &end, const LeaseTable::Death &death);
     void doCommand(const RunCommand &command);
+    void stall();
     void pause();
     void resume();
     void freeze(unsigned slot);
@@ -157,6 +160,7 @@ private:
     RunState m_state = RunState::Queued;
     RunState m_outcome = RunState::Failed; ///< what Stopping leads to
     std::string m_message;
+    std::optional<std::string> m_stall; ///< why the sink takes nothing for now
     std::vector<ParameterError> m_errors;
     std::unique_ptr<Launcher> m_launcher;
     Pool m_pool;

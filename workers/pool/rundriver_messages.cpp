@@ -32,7 +32,9 @@ void RunDriver::message(unsigned slot, std::uint16_t epoch, const Message &messa
 {
     enter([&] {
         const bool isHello = std::holds_alternative<Hello>(message);
-        if (epoch != (isHello ? 0 : m_pool.epoch(slot)))
+        // A worker that is stopped before its Prepare knows no epoch yet.
+        const bool isEarlyBye = std::holds_alternative<Bye>(message) && epoch == 0;
+        if (epoch != (isHello ? 0 : m_pool.epoch(slot)) && !isEarlyBye)
             return violation(slot, "sent a message of epoch " + std::to_string(epoch));
         std::visit([this, slot](const auto &one) { on(slot, one); }, message);
     });
@@ -52,6 +54,8 @@ void RunDriver::on(unsigned slot, const Hello &hello)
     prepare.threads = m_request.threads;
     prepare.slot = slot;
     prepare.epoch = m_pool.epoch(slot);
+    if (encodeMessage(prepare, prepare.epoch).size() > qsizetype(controlBytesMax + headerBytes))
+        return finish(RunState::Failed, "the parameters are longer than 1 MiB together: shorten their texts");
     send(slot, prepare);
 }
 
@@ -60,6 +64,8 @@ void RunDriver::on(unsigned slot, const Prepared &prepared)
     Link &link = m_links[slot];
     if (link.isPrepared)
         return violation(slot, "prepared the run twice");
+    if (!link.isGreeted)
+        return violation(slot, "prepared the run before it said Hello");
     if (m_shape && *m_shape != prepared.shape)
         return violation(
             slot,
@@ -139,11 +145,23 @@ void RunDriver::on(unsigned slot, const Failed &failed)
 {
     m_links[slot].trace = failed.trace;
     m_pool.failed(slot, failed, now());
+    // What cannot even be prepared would fail the next time as well.
+    if (m_state == RunState::Starting)
+        finish(RunState::Failed, failed.message);
 }
 
 void RunDriver::on(unsigned slot, const Log &log)
 {
     tell(log.level, workerName(slot), sanitised(QByteArray::fromStdString(log.text)), log.count);
+}
+
+/// The sink takes no more: nothing is leased until it does.
+void RunDriver::stall()
+{
+    const Moment moment = now();
+    m_table->pause(moment);
+    m_pausedSince = moment;
+    setState(RunState::Stalled);
 }
 
 void RunDriver::pause()
@@ -186,6 +204,8 @@ void RunDriver::resume()
     m_pausedSince.reset();
     setState(RunState::Running);
     m_isFeedDue = true;
+    if (m_stall)
+        stall();
 }
 
 void RunDriver::onEnd(const Pool::End &end)
@@ -282,7 +302,7 @@ RunStatus RunDriver::status() const
     status.state = m_state;
     status.shape = m_shape;
     status.elapsed = std::chrono::duration_cast<std::chrono::milliseconds>(elapsed());
-    status.message = m_message;
+    status.message = m_state == RunState::Stalled ? m_stall.value_or("") : m_message;
     status.errors = m_errors;
     if (m_table) {
         status.rows = m_table->releasedEnd();
