@@ -6,6 +6,7 @@
 
 #include <csignal>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -569,14 +570,7 @@ private Q_SLOTS:
     {
         WardenLink link(wardenPath);
         QVERIFY(startReady(link, order({"ignoreterm"})));
-        Order wrong = order({});
-        wrong.fields.version = 0;
-        const auto packet = wrong.packet();
-        // Full to the brim: the reports, then the orders.
-        int sent = 0;
-        while (sent < 100'000 && link.send(packet))
-            ++sent;
-        QVERIFY(sent > 100);
+        QVERIFY(fillWithRefusals(link) > 300);
 
         kill(link.outerPid(), SIGKILL);
 
@@ -587,14 +581,7 @@ private Q_SLOTS:
     void reportsWaitForASlowReader()
     {
         WardenLink link(wardenPath);
-        Order wrong = order({});
-        wrong.fields.version = 0;
-        std::uint32_t sent = 0;
-        for (; sent < 3000; ++sent) {
-            wrong.fields.epoch = sent;
-            if (!link.send(wrong.packet()))
-                break;
-        }
+        const auto sent = fillWithRefusals(link);
 
         for (std::uint32_t i = 0; i < sent; ++i) {
             const auto refused = link.next();
@@ -707,6 +694,23 @@ private Q_SLOTS:
     }
 
 private:
+    /// Until no order goes in any more, because no report goes out. The reports carry their numbers as
+    /// epochs.
+    std::uint32_t fillWithRefusals(WardenLink &link) const
+    {
+        constexpr int patienceMilliseconds = 300;
+        Order wrong = order({});
+        wrong.fields.version = 0;
+        for (std::uint32_t sent = 0;; ++sent) {
+            wrong.fields.epoch = sent;
+            while (!link.send(wrong.packet())) {
+                pollfd writable{link.link(), POLLOUT, 0};
+                if (poll(&writable, 1, patienceMilliseconds) != 1)
+                    return sent;
+            }
+        }
+    }
+
     static void roles(std::initializer_list<const char *> names)
     {
         QTest::addColumn<QString>("role");
