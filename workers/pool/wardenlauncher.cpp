@@ -3,11 +3,14 @@
 #include <QMetaObject>
 #include <QSocketNotifier>
 
+#include <array>
 #include <cerrno>
+#include <chrono>
 #include <csignal>
 #include <cstring>
 #include <fcntl.h>
 #include <poll.h>
+#include <span>
 #include <spawn.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -21,7 +24,27 @@ namespace {
 /// SO_SNDBUF of a worker's end: what an ordinary user may set (net.core.wmem_max of a default system).
 constexpr std::uint32_t channelBytes = 212'992;
 constexpr int wardenLinkFd = 3;
-constexpr int endMillisecondsMax = 1500;
+/// The warden needs at most 1.4 s; one that has not ended by then is killed.
+constexpr std::chrono::milliseconds endMax{1500};
+
+/// Returns whether the child has ended in time. It stays to be reaped.
+bool hasEnded(int pid)
+{
+    const auto deadline = std::chrono::steady_clock::now() + endMax;
+    const int handle = int(::syscall(SYS_pidfd_open, pid, 0));
+    bool ended = false;
+    for (auto left = endMax; !ended && left.count() > 0;
+         left = std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now())) {
+        // Without a handle (no descriptor free) it looks every millisecond.
+        pollfd watched{handle, POLLIN, 0};
+        ::poll(&watched, 1, handle >= 0 ? int(left.count()) : 1);
+        siginfo_t state{};
+        ended = ::waitid(P_PID, id_t(pid), &state, WEXITED | WNOHANG | WNOWAIT) != 0 || state.si_pid == pid;
+    }
+    if (handle >= 0)
+        ::close(handle);
+    return ended;
+}
 
 class SpawnSettings
 {
@@ -55,6 +78,14 @@ public:
     posix_spawnattr_t m_attributes;
 };
 
+void closeAll(std::span<const int> fds)
+{
+    for (const int fd : fds) {
+        if (fd >= 0)
+            ::close(fd);
+    }
+}
+
 } // namespace
 
 WardenLauncher::WardenLauncher(std::string warden, LauncherClient &client, QObject *parent)
@@ -77,14 +108,11 @@ void WardenLauncher::closeLink()
     if (m_link >= 0)
         ::close(m_link);
     m_link = -1;
+    m_unconnected.clear();
     if (m_pid == 0)
         return;
-    const int handle = int(::syscall(SYS_pidfd_open, m_pid, 0));
-    pollfd ended{handle, POLLIN, 0};
-    if (handle < 0 || ::poll(&ended, 1, endMillisecondsMax) != 1)
+    if (!hasEnded(m_pid))
         ::kill(m_pid, SIGKILL);
-    if (handle >= 0)
-        ::close(handle);
     ::waitpid(m_pid, nullptr, 0);
     m_pid = 0;
 }
@@ -136,7 +164,9 @@ void WardenLauncher::start(unsigned slot, std::uint16_t epoch, const LaunchSpec 
         append(argument);
     for (const auto &entry : spec.environment)
         append(entry);
-    if (const int error = packet.size() > orderBytesMax ? E2BIG : send(packet))
+    const int error = packet.size() > orderBytesMax ? E2BIG : send(packet);
+    // A warden that has just died is told by the end of its link, for this slot as for all others.
+    if (error != 0 && error != EPIPE && error != ECONNRESET)
         refuse(slot, epoch, WardenReport::Stage::Order, error);
 }
 
@@ -181,11 +211,12 @@ void WardenLauncher::onReport()
         const ssize_t size = ::recvmsg(m_link, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
         if (size < 0 && (errno == EAGAIN || errno == EINTR))
             return;
-        int fds[2] = {-1, -1};
+        int fds[] = {-1, -1};
         if (const cmsghdr *rights = size > 0 ? CMSG_FIRSTHDR(&header) : nullptr)
             std::memcpy(fds, CMSG_DATA(rights),
                         std::min<std::size_t>(sizeof fds, rights->cmsg_len - CMSG_LEN(0)));
         if (size != ssize_t(sizeof report)) {
+            closeAll(fds);
             closeLink();
             m_client.launcherLost("the warden ended; its workers ended with it");
             return;
@@ -206,11 +237,10 @@ void WardenLauncher::readReport(const WardenReport &report, int channel, int out
     }
     // A descriptor table that is full takes the message and drops its descriptors: a worker without a
     // channel.
+    const auto place = std::pair(report.slot, report.epoch);
     if (report.kind == WardenReport::Kind::Started) {
-        for (const int fd : {channel, output}) {
-            if (fd >= 0)
-                ::close(fd);
-        }
+        closeAll(std::array{channel, output});
+        m_unconnected.insert(place);
         signal(report.slot, epoch, SIGKILL);
         return;
     }
@@ -220,6 +250,10 @@ void WardenLauncher::readReport(const WardenReport &report, int channel, int out
     exit.stage = report.stage;
     exit.residentBytesMax = report.residentBytesMax;
     exit.cpuMicroseconds = report.cpuMicroseconds;
+    if (m_unconnected.erase(place) != 0) {
+        exit.error = EMFILE;
+        exit.stage = WardenReport::Stage::Pipe;
+    }
     m_client.exited(report.slot, epoch, exit);
 }
 

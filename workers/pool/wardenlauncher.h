@@ -5,6 +5,8 @@
 #include <QObject>
 
 #include <memory>
+#include <set>
+#include <utility>
 
 class QSocketNotifier;
 
@@ -41,6 +43,8 @@ private:
     LauncherClient &m_client;
     int m_link = -1;
     int m_pid = 0;
+    /// Slot and epoch of workers that run without channel, for want of a descriptor: they are being killed.
+    std::set<std::pair<std::uint32_t, std::uint32_t>> m_unconnected;
     std::unique_ptr<QSocketNotifier> m_readable;
 };
 

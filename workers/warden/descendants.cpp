@@ -15,15 +15,42 @@ namespace millrace {
 
 namespace {
 
-/// Most processes looked at in one round; what is beyond is met in the next.
-constexpr int processesMax = 8192;
-
+/// Of a process, as /proc/PID/stat tells.
 struct Process
 {
     pid_t pid = 0;
     pid_t parent = 0;
-    bool below = false; ///< a descendant of ours
+    pid_t group = 0;
+    pid_t session = 0;
+    bool isZombie = false;
 };
+
+/// The processes met in one round. What does not fit is met in the next, for orphans become our children.
+class PidSet
+{
+public:
+    void add(pid_t pid)
+    {
+        if (m_count < pidsMax)
+            m_pids[m_count++] = pid;
+    }
+    bool contains(pid_t pid) const
+    {
+        for (int i = 0; i < m_count; ++i) {
+            if (m_pids[i] == pid)
+                return true;
+        }
+        return false;
+    }
+    void clear() { m_count = 0; }
+
+private:
+    static constexpr int pidsMax = 8192;
+    pid_t m_pids[pidsMax];
+    int m_count = 0;
+};
+
+PidSet met;
 
 ssize_t readFile(const char *path, char *buffer, std::size_t size)
 {
@@ -39,52 +66,59 @@ ssize_t readFile(const char *path, char *buffer, std::size_t size)
     return static_cast<ssize_t>(have);
 }
 
-/// The parent's pid is the second field after the name, which may itself hold ')' and blanks.
-pid_t parentOf(pid_t pid)
+/// Its fields come after the name, which may itself hold ')' and blanks. Returns false if it has gone.
+bool readProcess(pid_t pid, Process &process)
 {
     char path[64];
     char text[1024];
     snprintf(path, sizeof path, "/proc/%d/stat", pid);
     if (readFile(path, text, sizeof text) <= 0)
-        return 0;
-    const char *nameEnd = strrchr(text, ')');
-    int parent = 0;
+        return false;
     char state = 0;
-    return nameEnd && sscanf(nameEnd + 1, " %c %d", &state, &parent) == 2 ? parent : 0;
+    const char *nameEnd = strrchr(text, ')');
+    if (!nameEnd ||
+        sscanf(nameEnd + 1, " %c %d %d %d", &state, &process.parent, &process.group, &process.session) != 4)
+        return false;
+    process.pid = pid;
+    process.isZombie = state == 'Z' || state == 'X';
+    return true;
 }
 
-int listProcesses(Process *processes)
+template <typename Visit>
+void forEachProcess(Visit visit)
 {
     DIR *directory = opendir("/proc");
     if (!directory)
-        return 0;
-    int count = 0;
+        return;
     while (const dirent *entry = readdir(directory)) {
-        const pid_t pid = atoi(entry->d_name);
-        if (pid <= 0 || count == processesMax)
-            continue;
-        processes[count++] = {pid, parentOf(pid), false};
+        Process process;
+        if (const pid_t pid = atoi(entry->d_name); pid > 0 && readProcess(pid, process))
+            visit(process);
     }
     closedir(directory);
-    return count;
 }
 
-void markDescendants(Process *processes, int count)
+void killGroup(pid_t group)
+{
+    if (group > 1)
+        kill(-group, SIGKILL);
+}
+
+void killDescendantsOnce()
 {
     const pid_t self = getpid();
-    for (bool changed = true; changed;) {
-        changed = false;
-        for (int i = 0; i < count; ++i) {
-            Process &process = processes[i];
-            if (process.below)
-                continue;
-            bool below = process.parent == self;
-            for (int k = 0; k < count && !below; ++k)
-                below = processes[k].below && processes[k].pid == process.parent;
-            if (below)
-                process.below = changed = true;
-        }
-    }
+    const pid_t session = getsid(0);
+    met.clear();
+    forEachProcess([&](const Process &process) {
+        if (process.parent != self && !met.contains(process.parent))
+            return;
+        met.add(process.pid);
+        kill(process.pid, SIGKILL);
+        // The group in one blow, so that one which forks faster than it is read here ends too: where it is
+        // sure to be its own and not one of the session that it has joined.
+        if (process.group == process.pid || process.session != session)
+            killGroup(process.group);
+    });
 }
 
 bool hasToken(pid_t pid, const char *token)
@@ -107,40 +141,50 @@ long long nowMilliseconds()
     return now.tv_sec * 1000LL + now.tv_nsec / 1000000;
 }
 
+/// A killed process needs a moment to become a zombie.
+void pauseBetweenRounds()
+{
+    const timespec pause{0, 1000000};
+    nanosleep(&pause, nullptr);
+}
+
 } // namespace
 
 void killDescendants(int millisecondsMax)
 {
-    static Process processes[processesMax];
     const long long deadline = nowMilliseconds() + millisecondsMax;
     for (;;) {
-        const int count = listProcesses(processes);
-        markDescendants(processes, count);
-        for (int i = 0; i < count; ++i) {
-            if (processes[i].below)
-                kill(processes[i].pid, SIGKILL);
-        }
         pid_t reaped = 0;
-        while ((reaped = waitpid(-1, nullptr, WNOHANG)) > 0) {
+        while ((reaped = waitpid(-1, nullptr, WNOHANG)) > 0 || (reaped < 0 && errno == EINTR)) {
         }
-        if ((reaped < 0 && errno == ECHILD) || nowMilliseconds() > deadline)
+        if (reaped < 0 || nowMilliseconds() > deadline)
             return;
-        const timespec pause{0, 1000000}; // a killed process needs a moment to become a zombie
-        nanosleep(&pause, nullptr);
+        killDescendantsOnce();
+        pauseBetweenRounds();
     }
 }
 
-void killStrays(const char *token, const pid_t *spared, int sparedCount)
+void killStrays(const char *token, int millisecondsMax)
 {
-    static Process processes[processesMax];
-    const int count = listProcesses(processes);
     const pid_t self = getpid();
-    for (int i = 0; i < count; ++i) {
-        bool isSpared = processes[i].parent != self;
-        for (int k = 0; k < sparedCount && !isSpared; ++k)
-            isSpared = spared[k] == processes[i].pid;
-        if (!isSpared && hasToken(processes[i].pid, token))
-            kill(processes[i].pid, SIGKILL);
+    const long long deadline = nowMilliseconds() + millisecondsMax;
+    for (bool isClean = false; !isClean && nowMilliseconds() <= deadline;) {
+        static PidSet strays;
+        isClean = true;
+        met.clear();
+        strays.clear();
+        forEachProcess([&](const Process &process) {
+            if (process.parent != self && !met.contains(process.parent))
+                return;
+            met.add(process.pid);
+            if (process.isZombie || !(strays.contains(process.parent) || hasToken(process.pid, token)))
+                return;
+            strays.add(process.pid);
+            kill(process.pid, SIGKILL);
+            isClean = false;
+        });
+        if (!isClean)
+            pauseBetweenRounds();
     }
 }
 

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <sys/types.h>
-
 namespace millrace {
 
 /// Kills the calling process's children and their descendants with SIGKILL until none is left, reaping all; a
@@ -10,8 +8,9 @@ namespace millrace {
 /// uninterruptible sleep cannot be killed).
 void killDescendants(int millisecondsMax);
 
-/// Kills those children of the caller that are not in `spared` and whose environment holds the entry `token`
-/// (NAME=VALUE): what a worker left behind that has left its process group.
-void killStrays(const char *token, const pid_t *spared, int sparedCount);
+/// Kills those descendants of the caller whose environment holds the entry `token` (NAME=VALUE), and all
+/// below them: what a worker left behind that has left its process group. Reaps nothing. Returns when none is
+/// left, or after about `millisecondsMax`. What has overwritten its environment is not recognised.
+void killStrays(const char *token, int millisecondsMax);
 
 } // namespace millrace
