@@ -25,7 +25,7 @@ constexpr const char *faults[] = {
     "other-shape",  "app-message",        "bad-cbor",         "flood-no-lease",
     "never-reads",  "give-unasked",       "wrong-count",      "end-splittable",
     "no-series",    "too-many-series",    "leave-after-rows", "log-flood",
-    "two-hellos",   "close-and-stay",
+    "two-hellos",   "close-and-stay",     "die-at-bye",
 };
 
 /// A worker written down by hand: blocking, one frame at a time, with a fault at the place it names.
@@ -51,6 +51,8 @@ public:
             } else if (const auto *giveBack = std::get_if<GiveBack>(&*message)) {
                 send(GivenBack{giveBack->lease, false});
             } else if (std::holds_alternative<Stop>(*message)) {
+                if (is("die-at-bye"))
+                    std::raise(SIGKILL);
                 send(Bye{});
                 return 0;
             }

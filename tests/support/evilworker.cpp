@@ -86,6 +86,10 @@ void strike()
         ::close(3);
     if (is("ignore-sigterm"))
         std::signal(SIGTERM, SIG_IGN);
+    if (is("close-output")) {
+        ::close(STDOUT_FILENO);
+        ::close(STDERR_FILENO);
+    }
     if (is("hang") || is("ignore-sigterm"))
         spin();
     if (is("fork-and-die")) {
@@ -145,7 +149,7 @@ public:
         if (is("ends-early") && isDue && isStriking())
             return 0;
         for (std::size_t i = 0; i < batch.rows; ++i)
-            batch.columns[0][i] = double(batch.begin + i);
+            batch.columns[0][i] = is("bit-patterns") ? evilBits(batch.begin + i) : double(batch.begin + i);
         return batch.rows;
     }
 

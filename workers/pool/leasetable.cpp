@@ -20,8 +20,8 @@ constexpr std::size_t piecesMax = 1024;
 /// A lease is about so much work: short enough to lose little, long enough that asking for the next costs
 /// nothing.
 constexpr std::chrono::duration<double> leaseTarget = 50ms;
-/// A larger lease leaves the cache between the socket and the store (of 8 MiB: 0.6 of the loop without protocol, of 1 MiB:
-/// 0.95), and so much less is to be done again after a death.
+/// A larger lease leaves the cache between the socket and the store (of 8 MiB: 0.6 of the loop without
+/// protocol, of 1 MiB: 0.95), and so much less is to be done again after a death.
 constexpr std::uint64_t leaseBytesMax = 1024 * 1024;
 /// A first guess is bad: the next lease is at most so much longer than the last.
 constexpr std::uint64_t growthMax = 8;
@@ -110,7 +110,7 @@ std::optional<LeaseTable::Grant> LeaseTable::grantRange(unsigned slot, Moment no
     // Whole bins where it can be: their summaries then need no merging.
     if (rows >= 2 * binRows && (!m_end || m_frontier + rows < *m_end))
         rows = (m_frontier + rows) / binRows * binRows - m_frontier;
-    const std::uint64_t bytes = rows * m_options.rowBytes;
+    const std::uint64_t bytes = std::max(m_options.rangeBytesMin, rows * m_options.rowBytes);
     if (m_reservedBytes > 0 && m_reservedBytes + bytes > m_options.budgetBytes)
         return std::nullopt;
 
@@ -131,10 +131,11 @@ std::optional<LeaseTable::Grant> LeaseTable::grantRange(unsigned slot, Moment no
 std::uint64_t LeaseTable::leaseRows(const Holder &holder) const
 {
     if (holder.lastRows == 0)
-        return 1;
+        return m_options.leaseRows;
     const double wanted = holder.rowsPerSecond * leaseTarget.count();
     const double grown = double(holder.lastRows) * double(growthMax);
-    return std::uint64_t(std::max(1.0, std::min({wanted, grown, double(rowsBytesMax)})));
+    const double least = double(std::max<std::uint64_t>(1, m_options.leaseRows));
+    return std::uint64_t(std::max(least, std::min({wanted, grown, double(rowsBytesMax)})));
 }
 
 LeaseTable::Grant LeaseTable::give(Pieces::iterator piece, unsigned slot, Moment now)

@@ -32,9 +32,12 @@ public:
         std::optional<std::uint64_t> end; ///< none: unbounded, or until the source ends
         std::uint64_t rowBytes = 8;
         std::uint64_t budgetBytes = 64 * 1024 * 1024; ///< memory of all ranges together
+        std::uint64_t rangeBytesMin =
+            4096; ///< what a range costs at least: its block, and what is known of it
         unsigned workers = 1;
         bool splittable = true;
-        double pacing = 0; ///< rows per second that become due; 0: all at once
+        std::uint64_t leaseRows = 1; ///< a lease has at least so many, if memory allows
+        double pacing = 0;           ///< rows per second that become due; 0: all at once
     };
 
     struct Grant

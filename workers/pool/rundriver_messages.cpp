@@ -90,6 +90,7 @@ void RunDriver::beginRun(const RunShape &shape)
     options.budgetBytes = m_request.budgetBytes;
     options.workers = m_request.workers;
     options.splittable = shape.splittable;
+    options.leaseRows = shape.leaseRows;
     options.pacing = shape.pacing;
     m_runningSince = now();
     m_table.emplace(options, m_runningSince);

@@ -295,6 +295,7 @@ QCborMap write(const Prepared &prepared)
                  {Key("repeatable"), shape.repeatable},
                  {Key("splittable"), shape.splittable},
                  {Key("timed"), shape.timed},
+                 {Key("lease-rows"), integer(shape.leaseRows)},
                  {Key("pacing"), shape.pacing}};
     if (shape.rows)
         map.insert(Key("rows"), integer(*shape.rows));
@@ -320,6 +321,7 @@ Prepared readPrepared(MapReader &map)
     shape.repeatable = map.boolean(Key("repeatable"));
     shape.splittable = map.boolean(Key("splittable"));
     shape.timed = map.boolean(Key("timed"));
+    shape.leaseRows = map.unsignedInteger(Key("lease-rows"));
     shape.pacing = map.finite(Key("pacing"));
     if (shape.pacing < 0)
         map.fail(Key("pacing"), "a number of rows per second");

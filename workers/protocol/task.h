@@ -75,8 +75,9 @@ struct RunShape
     std::optional<std::uint64_t> rows;     ///< none: unbounded
     bool repeatable = true;                ///< row i is a pure function of (task, parameters, seed, i)
     bool splittable = true;                ///< false: a source; one worker reads it, in order
-    bool timed = false; ///< a column `time` (seconds since the start) comes before the series
-    double pacing = 0;  ///< rows per second that the run is to make in all; 0: as fast as it goes
+    bool timed = false;          ///< a column `time` (seconds since the start) comes before the series
+    std::uint64_t leaseRows = 1; ///< a lease has at least so many: more than 1 where beginning one is dear
+    double pacing = 0;           ///< rows per second that the run is to make in all; 0: as fast as it goes
 
     /// Columns of float64 in a batch.
     std::size_t columnCount() const { return series.size() + (timed ? 1 : 0); }

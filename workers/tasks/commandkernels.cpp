@@ -2,6 +2,7 @@
 
 #include "workers/tasks/wording.h"
 
+#include <algorithm>
 #include <limits>
 
 namespace millrace {
@@ -185,6 +186,9 @@ RunShape LeaseKernel::shape()
     RunShape shape;
     shape.series = seriesOf(m_parser);
     shape.rows = m_source.options.rows;
+    // Each lease starts the program anew: not more often than so, however short its rows.
+    constexpr std::uint64_t leasesWanted = 32;
+    shape.leaseRows = std::max<std::uint64_t>(1, m_source.options.rows.value_or(1) / leasesWanted);
     return shape;
 }
 

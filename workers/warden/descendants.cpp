@@ -43,6 +43,7 @@ public:
         return false;
     }
     void clear() { m_count = 0; }
+    bool isEmpty() const { return m_count == 0; }
 
 private:
     static constexpr int pidsMax = 8192;
@@ -148,6 +149,28 @@ void pauseBetweenRounds()
     nanosleep(&pause, nullptr);
 }
 
+/// Stops our descendants that hold `token`, and all below them, and adds them to `strays`. Returns whether there were any that
+/// were not in it.
+bool stopStrays(const char *token, PidSet &strays)
+{
+    const pid_t self = getpid();
+    bool isAnyNew = false;
+    met.clear();
+    forEachProcess([&](const Process &process) {
+        if (process.parent != self && !met.contains(process.parent))
+            return;
+        met.add(process.pid);
+        if (process.isZombie || strays.contains(process.pid))
+            return;
+        if (!strays.contains(process.parent) && !hasToken(process.pid, token))
+            return;
+        strays.add(process.pid);
+        kill(process.pid, SIGSTOP);
+        isAnyNew = true;
+    });
+    return isAnyNew;
+}
+
 } // namespace
 
 void killDescendants(int millisecondsMax)
@@ -166,26 +189,21 @@ void killDescendants(int millisecondsMax)
 
 void killStrays(const char *token, int millisecondsMax)
 {
-    const pid_t self = getpid();
     const long long deadline = nowMilliseconds() + millisecondsMax;
-    for (bool isClean = false; !isClean && nowMilliseconds() <= deadline;) {
-        static PidSet strays;
-        isClean = true;
-        met.clear();
+    static PidSet strays;
+    do {
         strays.clear();
-        forEachProcess([&](const Process &process) {
-            if (process.parent != self && !met.contains(process.parent))
-                return;
-            met.add(process.pid);
-            if (process.isZombie || !(strays.contains(process.parent) || hasToken(process.pid, token)))
-                return;
-            strays.add(process.pid);
-            kill(process.pid, SIGKILL);
-            isClean = false;
+        // All are stopped before one is killed: the child of a killed process becomes ours, and its own environment need not
+        // say whose it was.
+        while (stopStrays(token, strays) && nowMilliseconds() <= deadline) {
+        }
+        forEachProcess([](const Process &process) {
+            if (strays.contains(process.pid))
+                kill(process.pid, SIGKILL);
         });
-        if (!isClean)
+        if (!strays.isEmpty())
             pauseBetweenRounds();
-    }
+    } while (!strays.isEmpty() && nowMilliseconds() <= deadline);
 }
 
 } // namespace millrace

@@ -72,8 +72,10 @@ constexpr std::uint32_t argumentOffset = offsetof(seccomp_data, args); // low ha
 constexpr std::uint32_t secondArgumentOffset = argumentOffset + sizeof(std::uint64_t);
 
 constexpr std::uint32_t refuse = SECCOMP_RET_ERRNO | EPERM;
+#ifndef MILLRACE_SANITIZED
 /// glibc tries clone3 first and falls back to clone, whose flags a filter can see, only on ENOSYS.
 constexpr std::uint32_t absent = SECCOMP_RET_ERRNO | ENOSYS;
+#endif
 
 constexpr long fchmodat2Number = 452; // of Linux 6.6
 

@@ -37,6 +37,7 @@ LeaseTable::Options Simulation::randomOptions(std::mt19937_64 &random)
     LeaseTable::Options options;
     options.begin = below(3) == 0 ? below(5000) : 0;
     options.rowBytes = 8 * (1 + below(4));
+    options.rangeBytesMin = 0; // budgets of a few rows show more
     options.budgetBytes = options.rowBytes * (1 + below(below(2) ? 20 : 20'000));
     options.splittable = below(6) != 0;
     options.workers = options.splittable ? 1 + unsigned(below(5)) : 1;

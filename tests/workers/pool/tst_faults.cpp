@@ -1,9 +1,14 @@
 // Every fault of faults.md's Worker section that needs no recording, by tests/support/evilworker: what must
 // be told, how the run ends, and that no row is lost, doubled or wrong whatever the worker did.
 
+#include "tests/support/evilprotocol.h"
+#include "tests/support/processes.h"
 #include "tests/support/runharness.h"
 
 #include <QTest>
+
+#include <csignal>
+#include <unistd.h>
 
 using namespace millrace;
 
@@ -95,6 +100,113 @@ private Q_SLOTS:
             QVERIFY2(run.endCount() == 1, run.eventText().c_str());
             QCOMPARE(run.status().restarts, std::uint64_t(1));
             QVERIFY(run.largestGap() < std::chrono::seconds(1));
+        }
+
+        QCOMPARE(baseline.leftBehind(), std::string());
+    }
+
+    void faultThatCostsNothingIsNotTold_data()
+    {
+        QTest::addColumn<QByteArray>("fault");
+        QTest::newRow("closes its stdout and stderr") << QByteArray("close-output");
+        QTest::newRow("dies after its last row, when asked to stop") << QByteArray("die-at-bye");
+    }
+
+    void faultThatCostsNothingIsNotTold()
+    {
+        QFETCH(QByteArray, fault);
+        const Baseline baseline;
+
+        {
+            RunHarness run(RunHarness::evilRequest(fault.toStdString(), 50'000));
+            run.start();
+            QVERIFY2(run.waitEnded(), run.eventText().c_str());
+
+            QCOMPARE(run.status().state, RunState::Finished);
+            QCOMPARE(run.rows().faults(), std::string());
+            QCOMPARE(run.rows().rowCount(), std::uint64_t(50'000));
+            QCOMPARE(run.eventText(), std::string());
+        }
+
+        QCOMPARE(baseline.leftBehind(), std::string());
+    }
+
+    void everyBitPatternArrivesAsItWas()
+    {
+        const Baseline baseline;
+
+        {
+            RunHarness run(RunHarness::evilRequest("bit-patterns", 50'000),
+                           [](std::uint64_t row, std::size_t) { return evilBits(row); });
+            run.start();
+            QVERIFY(run.waitEnded());
+
+            QCOMPARE(run.status().state, RunState::Finished);
+            QCOMPARE(run.rows().faults(), std::string());
+        }
+
+        QCOMPARE(baseline.leftBehind(), std::string());
+    }
+
+    void stoppedAndContinuedWorkerGoesOn()
+    {
+        const Baseline baseline;
+
+        {
+            RunHarness run(RunHarness::evilRequest("stop-self", 50'000));
+            run.start();
+            std::vector<pid_t> stopped;
+            QVERIFY(run.waitUntil([&] {
+                stopped = descendantsOf(::getpid(), "evilworker");
+                return stopped.size() == 1 && processState(stopped[0]) == 'T';
+            }));
+            ::kill(stopped[0], SIGCONT);
+            QVERIFY2(run.waitEnded(), run.eventText().c_str());
+
+            QCOMPARE(run.status().state, RunState::Finished);
+            QCOMPARE(run.rows().faults(), std::string());
+            QCOMPARE(run.status().restarts, std::uint64_t(0));
+        }
+
+        QCOMPARE(baseline.leftBehind(), std::string());
+    }
+
+    void lateFramesOfAWorkerThatWasReplacedAreNotBelieved()
+    {
+        const Baseline baseline;
+
+        {
+            RunHarness run(RunHarness::evilRequest("stop-self", 50'000));
+            run.start();
+            std::vector<pid_t> stopped;
+            QVERIFY(run.waitUntil([&] {
+                stopped = descendantsOf(::getpid(), "evilworker");
+                return stopped.size() == 1 && processState(stopped[0]) == 'T';
+            }));
+            run.supervisor().restartWorker(0);
+            ::kill(stopped[0], SIGCONT);
+            QVERIFY2(run.waitEnded(), run.eventText().c_str());
+
+            QCOMPARE(run.status().state, RunState::Finished);
+            QCOMPARE(run.rows().faults(), std::string());
+            QCOMPARE(run.rows().rowCount(), std::uint64_t(50'000));
+        }
+
+        QCOMPARE(baseline.leftBehind(), std::string());
+    }
+
+    void crashLoopIsBounded()
+    {
+        const Baseline baseline;
+
+        {
+            RunHarness run(RunHarness::evilRequest("leave-before-hello-always", 50'000));
+            run.start();
+            QVERIFY2(run.waitEnded(), run.eventText().c_str());
+
+            QCOMPARE(run.status().state, RunState::Failed);
+            QCOMPARE(run.endCount(), 6);
+            QCOMPARE(run.status().workers[0].epoch, std::uint16_t(6));
         }
 
         QCOMPARE(baseline.leftBehind(), std::string());

@@ -20,6 +20,7 @@ LeaseTable::Options options(std::optional<std::uint64_t> rows, unsigned workers 
     LeaseTable::Options options;
     options.end = rows;
     options.workers = workers;
+    options.rangeBytesMin = 0;
     return options;
 }
 
@@ -93,7 +94,7 @@ private Q_SLOTS:
         QCOMPARE(rowsOf(*leases.grant(0)), std::uint64_t(1));
     }
 
-    void leaseIsAtMostEightMebibytes()
+    void leaseIsAtMostOneMebibyte()
     {
         auto many = options(std::nullopt);
         many.budgetBytes = 1024 * mebibyte;
@@ -102,8 +103,30 @@ private Q_SLOTS:
 
         const std::uint64_t longest = longestLease(leases);
 
-        QVERIFY(longest * 24 <= 8 * mebibyte);
-        QVERIFY(longest * 24 > 8 * mebibyte - 24 * binRows);
+        QVERIFY(longest * 24 <= mebibyte);
+        QVERIFY(longest * 24 > mebibyte - 24 * binRows);
+    }
+
+    void tinyRangesCountWithWhatTheyCost()
+    {
+        auto tiny = options(std::nullopt);
+        tiny.rangeBytesMin = 4096;
+        Leases leases(tiny);
+
+        leases.grant(0);
+
+        QCOMPARE(leases.table.reservedBytes(), std::uint64_t(4096));
+    }
+
+    void leaseHasTheRowsThatTheTaskWants()
+    {
+        auto dear = options(std::uint64_t(1000));
+        dear.leaseRows = 300;
+        Leases leases(dear);
+
+        QCOMPARE(rowsOf(*leases.grant(0)), std::uint64_t(300));
+        QVERIFY(leases.grant(0).has_value());
+        QCOMPARE(leases.table.current(0)->end, std::uint64_t(300));
     }
 
     void leaseIsAtMostItsShareOfTheBudget()

@@ -50,6 +50,7 @@ RunShape shape()
     result.repeatable = false;
     result.splittable = false;
     result.timed = true;
+    result.leaseRows = 7;
     result.pacing = 0.1;
     return result;
 }
