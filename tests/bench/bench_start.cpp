@@ -1,5 +1,5 @@
-// From exec to a helper's Hello, from `run` to the first row in the sink, and what a helper costs in memory (PSS) while the
-// application and two workers run.
+// From exec to a helper's Hello, from `run` to the first row in the sink, and what a helper costs in memory
+// (PSS) while the application and two workers run.
 
 #include "app/programs.h"
 #include "tests/bench/bench.h"
@@ -23,7 +23,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// Starts helpers through a warden and measures from the order to the first byte on the channel, which is the Hello's.
+/// Starts helpers through a warden and measures from the order to the first byte on the channel, which is the
+/// Hello's.
 class HelloBench : public QObject, public LauncherClient
 {
 public:
@@ -62,7 +63,10 @@ private:
 class FirstRow : public RowSink
 {
 public:
-    void begin(const RunShape &, std::uint64_t, std::shared_ptr<SinkFeedback> feedback) override { m_feedback = feedback; }
+    void begin(const RunShape &, std::uint64_t, std::shared_ptr<SinkFeedback> feedback) override
+    {
+        m_feedback = feedback;
+    }
     void rows(const ReleasedRows &rows) override
     {
         if (!m_isHere.exchange(true))
@@ -109,9 +113,9 @@ Run measureRun()
     ProcessSupervisor supervisor(request, sink);
     QObject::connect(&supervisor, &Supervisor::changed, &loop, [&] {
         const RunStatus status = supervisor.status();
-        const bool areReady = std::all_of(status.workers.begin(), status.workers.end(), [](const WorkerStatus &worker) {
-            return worker.state == WorkerState::Ready;
-        });
+        const bool areReady =
+            std::all_of(status.workers.begin(), status.workers.end(),
+                        [](const WorkerStatus &worker) { return worker.state == WorkerState::Ready; });
         if (!areReady || !sink->m_isHere || !run.helperMegabytes.empty())
             return;
         for (const WorkerStatus &worker : status.workers)

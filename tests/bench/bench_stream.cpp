@@ -1,5 +1,6 @@
-// Values per second of `count` from its kernel to the series store, with summaries, by one worker; beside two baselines in the
-// same run: `raw`, two processes and a socket, and `loop`, the same with the kernel's fill and the summaries but no protocol.
+// Values per second of `count` from its kernel to the series store, with summaries, by one worker; beside two
+// baselines in the same run: `raw`, two processes and a socket, and `loop`, the same with the kernel's fill
+// and the summaries but no protocol.
 
 #include "app/programs.h"
 #include "app/runrows.h"
@@ -23,7 +24,7 @@ using namespace millrace;
 namespace {
 
 constexpr std::size_t blockValues = 64 * 1024; // 512 KiB, as the helper's batches
-constexpr int sendBufferBytes = 212'992;        // as the warden's
+constexpr int sendBufferBytes = 212'992;       // as the warden's
 
 enum class Baseline { Raw, Loop };
 
@@ -38,8 +39,8 @@ enum class Baseline { Raw, Loop };
         if (kind == Baseline::Loop)
             kernel->fill({row, blockValues, row, row + blockValues, {&column, 1}}, context);
         for (std::size_t sent = 0; sent < blockValues * sizeof(double);) {
-            const ssize_t count =
-                ::send(fd, reinterpret_cast<const char *>(block.data()) + sent, blockValues * sizeof(double) - sent, MSG_NOSIGNAL);
+            const ssize_t count = ::send(fd, reinterpret_cast<const char *>(block.data()) + sent,
+                                         blockValues * sizeof(double) - sent, MSG_NOSIGNAL);
             if (count <= 0)
                 ::_exit(0);
             sent += std::size_t(count);
@@ -58,8 +59,8 @@ double consume(int fd, Baseline kind, double seconds)
         double *column = block.data();
         summary.begin(values, blockValues, {&column, 1});
         for (std::size_t have = 0; have < blockValues * sizeof(double);) {
-            const ssize_t count =
-                ::recv(fd, reinterpret_cast<char *>(block.data()) + have, blockValues * sizeof(double) - have, 0);
+            const ssize_t count = ::recv(fd, reinterpret_cast<char *>(block.data()) + have,
+                                         blockValues * sizeof(double) - have, 0);
             if (count <= 0)
                 return 0;
             have += std::size_t(count);

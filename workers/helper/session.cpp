@@ -30,8 +30,7 @@ Cases(Case...) -> Cases<Case...>; // clang 14 does not deduce it from the aggreg
 } // namespace
 
 Session::Session(int fd, const std::vector<TaskEntry> &tasks, HelperIdentity identity)
-    : m_fd(fd), m_tasks(tasks), m_identity(std::move(identity)),
-      m_outbox(fd, m_wake.fd),
+    : m_fd(fd), m_tasks(tasks), m_identity(std::move(identity)), m_outbox(fd, m_wake.fd),
       m_computer(m_outbox, m_tasks, m_wake.fd)
 {
 }

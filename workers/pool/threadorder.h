@@ -1,7 +1,7 @@
 #pragma once
 
-/// Tells ThreadSanitizer what Qt's own, uninstrumented, thread start and join guarantee: what was done before orderRelease(at) is
-/// seen after orderAcquire(at). Nothing in other builds.
+/// Tells ThreadSanitizer what Qt's own, uninstrumented, thread start and join guarantee: what was done before
+/// orderRelease(at) is seen after orderAcquire(at). Nothing in other builds.
 namespace millrace {
 
 #if defined(__SANITIZE_THREAD__)

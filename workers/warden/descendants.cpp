@@ -149,8 +149,8 @@ void pauseBetweenRounds()
     nanosleep(&pause, nullptr);
 }
 
-/// Stops our descendants that hold `token`, and all below them, and adds them to `strays`. Returns whether there were any that
-/// were not in it.
+/// Stops our descendants that hold `token`, and all below them, and adds them to `strays`. Returns whether
+/// there were any that were not in it.
 bool stopStrays(const char *token, PidSet &strays)
 {
     const pid_t self = getpid();
@@ -193,8 +193,8 @@ void killStrays(const char *token, int millisecondsMax)
     static PidSet strays;
     do {
         strays.clear();
-        // All are stopped before one is killed: the child of a killed process becomes ours, and its own environment need not
-        // say whose it was.
+        // All are stopped before one is killed: the child of a killed process becomes ours, and its own
+        // environment need not say whose it was.
         while (stopStrays(token, strays) && nowMilliseconds() <= deadline) {
         }
         forEachProcess([](const Process &process) {
