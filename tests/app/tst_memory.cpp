@@ -69,10 +69,12 @@ private Q_SLOTS:
         QCOMPARE(totals.summary.max, double(rows - 1));
         QVERIFY(store->bytes() <= SeriesStore::seriesBytesMax);
         QVERIFY(warmBytes > 0);
+#ifndef MILLRACE_SANITIZED // which keep freed memory for a while, to see whether it is used
         QVERIFY2(bytesMax - warmBytes < growthMax,
                  qPrintable(QStringLiteral("%1 bytes after a quarter of the rows, %2 later")
                                 .arg(warmBytes)
                                 .arg(bytesMax)));
+#endif
     }
 };
 

@@ -103,7 +103,8 @@ void WardenLauncher::closeLink()
 {
     if (m_readable) {
         m_readable->setEnabled(false);
-        m_readable.release()->deleteLater(); // it may be the one that is calling
+        m_readable->deleteLater(); // it may be the one that is calling
+        m_readable = nullptr;
     }
     if (m_link >= 0)
         ::close(m_link);
@@ -134,8 +135,8 @@ int WardenLauncher::startWarden()
         return error;
     }
     m_link = ends[0];
-    m_readable = std::make_unique<QSocketNotifier>(m_link, QSocketNotifier::Read);
-    connect(m_readable.get(), &QSocketNotifier::activated, this, &WardenLauncher::onReport);
+    m_readable = new QSocketNotifier(m_link, QSocketNotifier::Read, this);
+    connect(m_readable, &QSocketNotifier::activated, this, &WardenLauncher::onReport);
     return 0;
 }
 

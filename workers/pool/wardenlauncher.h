@@ -4,7 +4,6 @@
 
 #include <QObject>
 
-#include <memory>
 #include <set>
 #include <utility>
 
@@ -45,7 +44,7 @@ private:
     int m_pid = 0;
     /// Slot and epoch of workers that run without channel, for want of a descriptor: they are being killed.
     std::set<std::pair<std::uint32_t, std::uint32_t>> m_unconnected;
-    std::unique_ptr<QSocketNotifier> m_readable;
+    QSocketNotifier *m_readable = nullptr; ///< a child, so that it ends with this at the latest
 };
 
 } // namespace millrace

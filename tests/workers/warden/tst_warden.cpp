@@ -550,7 +550,11 @@ private Q_SLOTS:
         kill(link.innerPid(), SIGKILL);
 
         verifyAllDead();
-        QVERIFY(!link.next());
+        const auto told = link.next();
+        QVERIFY2(!told, qPrintable(QStringLiteral("kind %1, status %2, error %3")
+                                       .arg(told ? int(told->report.kind) : 0)
+                                       .arg(told ? told->report.status : 0)
+                                       .arg(told ? told->report.error : 0)));
         QVERIFY(link.awaitEnd());
     }
 
