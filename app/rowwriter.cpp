@@ -1,5 +1,7 @@
 #include "app/rowwriter.h"
 
+#include <algorithm>
+
 namespace millrace {
 
 RowWriter::RowWriter(std::vector<std::unique_ptr<RowConsumer>> consumers, std::function<void()> done)
@@ -22,9 +24,22 @@ void RowWriter::begin(const RunShape &shape, std::shared_ptr<SinkFeedback> feedb
     m_changed.notify_one();
 }
 
+/// Whether the rows stand behind these in the same memory, as those of small frames do: one delivery then
+/// does for all that wait, however many there are.
+bool RowWriter::Delivery::isFollowedBy(const ReleasedRows &rows) const
+{
+    const auto behind = [this](const double *mine, const double *next) { return mine + count == next; };
+    return owner && owner == rows.owner && first + count == rows.first &&
+           std::equal(columns.begin(), columns.end(), rows.columns.begin(), rows.columns.end(), behind);
+}
+
 void RowWriter::rows(const ReleasedRows &rows)
 {
     const std::lock_guard lock(m_mutex);
+    if (!m_queue.empty() && m_queue.back().isFollowedBy(rows)) {
+        m_queue.back().count += rows.count;
+        return;
+    }
     m_queue.push_back({rows.first, rows.count, {rows.columns.begin(), rows.columns.end()}, rows.owner});
     m_changed.notify_one();
 }

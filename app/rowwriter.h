@@ -49,6 +49,8 @@ private:
         std::uint64_t count = 0;
         std::vector<const double *> columns;
         std::shared_ptr<const void> owner;
+
+        bool isFollowedBy(const ReleasedRows &rows) const;
     };
 
     void run();

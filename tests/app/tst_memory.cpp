@@ -34,7 +34,7 @@ private Q_SLOTS:
         QTest::failOnWarning(QRegularExpression(QStringLiteral(".?")));
         const bool isLong = qEnvironmentVariableIsSet("MILLRACE_LONG");
         const std::uint64_t rows = isLong ? 10'000'000'000 : 100'000'000;
-        constexpr qint64 growthMax = 16 * 1024 * 1024;
+        [[maybe_unused]] constexpr qint64 growthMax = 16 * 1024 * 1024;
         RunRequest request = RunHarness::taskRequest("count");
         request.rows = rows;
         request.workers = 2;

@@ -73,11 +73,12 @@ private Q_SLOTS:
     void everyConsumerGetsEveryDeliveryInOrder()
     {
         Writing writing(Consumers{{"a", ""}, {"b", ""}});
-        OwnedRows rows(Columns{{1, 2, 3}}, 5);
+        OwnedRows first(Columns{{1}}, 5);
+        OwnedRows second(Columns{{2, 3}}, 6);
 
         writing.writer->begin(shapeOf({"v"}), writing.feedback);
-        writing.writer->rows(rows.part(0, 1));
-        writing.writer->rows(rows.part(1, 3));
+        writing.writer->rows(first.all());
+        writing.writer->rows(second.all());
         writing.writer->end();
         QTRY_COMPARE(writing.doneCount.load(), 1);
 
@@ -86,6 +87,21 @@ private Q_SLOTS:
         QCOMPARE(writing.script, script);
         QCOMPARE(writing.writer->error(), "");
         QCOMPARE(writing.feedback->failures(), 0);
+    }
+
+    void waitingNeighboursInOneMemoryBecomeOneDelivery()
+    {
+        Writing writing(Consumers{{"a", ""}});
+        OwnedRows rows(Columns{{1, 2, 3}}, 5);
+
+        for (std::uint64_t row = 0; row < 3; ++row)
+            writing.writer->rows(rows.part(row, row + 1)); // they wait for begin()
+        writing.writer->begin(shapeOf({"v"}), writing.feedback);
+        writing.writer->end();
+        QTRY_COMPARE(writing.doneCount.load(), 1);
+
+        QCOMPARE(writing.script, (Script{"a: begin v", "a: write 5+3", "a: finish"}));
+        QCOMPARE(writing.feedback->rowEnd(), std::uint64_t(8));
     }
 
     void writtenIsToldAfterEachDelivery()
@@ -118,11 +134,12 @@ private Q_SLOTS:
         QFETCH(QString, step);
         QFETCH(quint64, written);
         Writing writing(Consumers{{"a", step.toStdString()}, {"b", ""}});
-        OwnedRows rows(Columns{{1, 2, 3}});
 
         writing.writer->begin(shapeOf({"v"}), writing.feedback);
-        for (std::uint64_t row = 0; row < 3; ++row)
-            writing.writer->rows(rows.part(row, row + 1));
+        for (std::uint64_t row = 0; row < 3; ++row) {
+            OwnedRows rows(Columns{{double(row)}}, row);
+            writing.writer->rows(rows.all());
+        }
         writing.writer->end();
         QTRY_COMPARE(writing.doneCount.load(), 1);
 

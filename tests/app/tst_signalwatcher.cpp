@@ -87,6 +87,9 @@ private Q_SLOTS:
 
     void secondSignalEndsTheProcess()
     {
+#ifdef __SANITIZE_THREAD__
+        QSKIP("ThreadSanitizer allows no threads after a fork");
+#endif
         const auto code = exitCodeOfChild([] {
             SignalWatcher watcher;
             std::raise(SIGINT);

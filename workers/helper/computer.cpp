@@ -146,8 +146,7 @@ void Computer::run()
     const std::lock_guard lock(m_mutex);
     m_isEnded = true;
     m_changed.notify_all();
-    if (m_hasFailed)
-        signalFd(m_endedFd);
+    signalFd(m_endedFd); // the session sees why: it failed, or the channel is gone
 }
 
 void Computer::tellFailure(const std::string &type, const std::string &message)

@@ -20,7 +20,8 @@ namespace millrace {
 class Computer
 {
 public:
-    /// `endedFd`, an eventfd, is written when the thread has come to its end by itself: the kernel threw.
+    /// `endedFd`, an eventfd, is written when the thread has come to its end: the kernel threw, the channel
+    /// is gone, or it was stopped.
     Computer(Outbox &outbox, const std::vector<TaskEntry> &tasks, int endedFd);
     /// Asks the kernel to stop and waits for it.
     ~Computer();

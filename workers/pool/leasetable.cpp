@@ -66,12 +66,14 @@ std::optional<LeaseTable::Grant> LeaseTable::grant(unsigned slot, Moment now)
 {
     if (m_pausedSince || heldCount(slot) >= leasesPerSlotMax)
         return std::nullopt;
-    if (auto piece = grantPiece(slot, now))
+    // Rows that others wait for come first, even if this worker must run empty to take them.
+    bool mustRunEmpty = false;
+    if (auto piece = grantPiece(slot, now, mustRunEmpty); piece || mustRunEmpty)
         return piece;
     return grantRange(slot, now);
 }
 
-std::optional<LeaseTable::Grant> LeaseTable::grantPiece(unsigned slot, Moment now)
+std::optional<LeaseTable::Grant> LeaseTable::grantPiece(unsigned slot, Moment now, bool &mustRunEmpty)
 {
     for (auto piece = m_pieces.begin(); piece != m_pieces.end(); ++piece) {
         const bool isFree = !piece->second.slot && piece->second.arrived < piece->second.end;
@@ -79,8 +81,10 @@ std::optional<LeaseTable::Grant> LeaseTable::grantPiece(unsigned slot, Moment no
             continue;
         // A worker goes through its leases in index order: it cannot be sent back before the one it is in.
         const auto &held = holder(slot).pieces;
-        if (!held.empty() && piece->first < held.back())
-            continue;
+        if (!held.empty() && piece->first < held.back()) {
+            mustRunEmpty = true;
+            return std::nullopt;
+        }
         // One that was given back is for a slot with nothing to do.
         if (!held.empty() && piece->second.asked)
             continue;
@@ -292,7 +296,8 @@ LeaseTable::Death LeaseTable::workerGone(unsigned slot, Blame blame, Moment now)
             splitRest(piece);
     }
     death.charged =
-        death.row && (blame == Blame::Own || (blame == Blame::External && now - from.since >= suspicion));
+        death.row && (blame == Blame::Own ||
+                      (blame == Blame::External && m_pausedSince.value_or(now) - from.since >= suspicion));
     if (death.charged && m_deaths.size() < chargedRowsMax)
         death.poison = ++m_deaths[*death.row] >= deathsMax;
     from = Holder();

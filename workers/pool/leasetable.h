@@ -158,7 +158,7 @@ private:
         std::uint64_t lastRows = 0; ///< of its last finished lease
     };
 
-    std::optional<Grant> grantPiece(unsigned slot, Moment now);
+    std::optional<Grant> grantPiece(unsigned slot, Moment now, bool &mustRunEmpty);
     std::optional<Grant> grantRange(unsigned slot, Moment now);
     std::uint64_t leaseRows(const Holder &holder) const;
     std::uint64_t rowsDue(Moment now) const;

@@ -127,8 +127,7 @@ void Pool::climb(unsigned slot, Step step, Moment now)
         act(Action::Kind::Terminate, slot);
         break;
     case Step::Kill:
-        act(Action::Kind::Kill, slot);
-        one.deadline.reset();
+        act(Action::Kind::Kill, slot); // and again at the next step: a signal may get lost on its way
         break;
     case Step::None:
     case Step::Hello:
@@ -150,7 +149,7 @@ void Pool::launched(unsigned slot, std::uint16_t epoch, int pid, Moment now)
 bool Pool::hello(unsigned slot, const Hello &hello, Moment now)
 {
     Slot &one = m_slots[slot];
-    if (hello.major == protocolMajor) {
+    if (hello.major == protocolMajor || one.state == WorkerState::Stopping) {
         if (one.step == Step::Hello) {
             one.step = Step::None;
             one.deadline.reset();
@@ -333,6 +332,7 @@ void Pool::tick(Moment now)
             climb(slot, Step::Kill, now);
             break;
         case Step::Kill:
+            climb(slot, Step::Kill, now);
             break;
         }
     }

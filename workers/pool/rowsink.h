@@ -67,7 +67,8 @@ class RowSink
 {
 public:
     virtual ~RowSink() = default;
-    /// The run begins at row `first`. `feedback` is to be used until end() has returned, then dropped.
+    /// The run begins at row `first`. `feedback` may be used from any thread, also while what end()
+    /// has left to do is done; a failure told after the run is over is the sink's owner's to show.
     virtual void begin(const RunShape &shape, std::uint64_t first,
                        std::shared_ptr<SinkFeedback> feedback) = 0;
     /// The next rows, in index order, each exactly once. A run hands on no more than its byte budget before

@@ -5,6 +5,7 @@
 
 #include <QThread>
 
+#include <cerrno>
 #include <csignal>
 #include <unistd.h>
 
@@ -61,7 +62,6 @@ Moment RunDriver::elapsed() const
 
 void RunDriver::onException(const std::string &what)
 {
-    m_isSettling = false;
     try {
         finish(RunState::Failed, "the supervisor failed: " + what);
     } catch (...) { // the same again, at its last rows: they are given up, the run still ends
@@ -70,6 +70,10 @@ void RunDriver::onException(const std::string &what)
     }
     actOnPool();
     conclude();
+    if (!isOver(m_state)) {
+        rearm();
+        schedulePublish();
+    }
 }
 
 void RunDriver::begin()
@@ -107,7 +111,9 @@ void RunDriver::doCommand(const RunCommand &command)
         break;
     case RunCommand::Kind::Resume:
         m_isPauseWanted = false;
-        if (m_state == RunState::Paused)
+        if (m_state == RunState::Stalled)
+            m_stall.reset(); // by the user's word; the sink can say it again
+        if (m_state == RunState::Paused || m_state == RunState::Stalled)
             resume();
         break;
     case RunCommand::Kind::Stop:
@@ -118,7 +124,7 @@ void RunDriver::doCommand(const RunCommand &command)
             m_pool.kill(command.slot, now());
         break;
     case RunCommand::Kind::RestartWorker:
-        if (command.slot < m_pool.size() && isGoing())
+        if (command.slot < m_pool.size() && isGoing() && (m_shape->splittable || command.slot == 0))
             m_pool.restart(command.slot, now());
         break;
     }
@@ -146,17 +152,19 @@ void RunDriver::onTimer()
 /// What follows from whatever has just happened, until nothing follows any more.
 void RunDriver::settle()
 {
-    if (m_isSettling)
-        return; // a callback of something that settle() did: its loop goes on
-    m_isSettling = true;
-    actOnPool();
-    if (m_table && isGoing()) {
-        releaseRows();
-        takeFeedback();
-        if (m_table->isFinished())
-            finish(RunState::Finished, {});
-    }
-    if (m_isFeedDue && m_state == RunState::Running) {
+    // One round settles nearly all; what is left after some more waits for the timer, and the event loop
+    // turns.
+    constexpr int roundsMax = 4;
+    for (int round = 0; round < roundsMax; ++round) {
+        actOnPool();
+        if (m_table && isGoing()) {
+            releaseRows();
+            takeFeedback();
+            if (m_table->isFinished())
+                finish(RunState::Finished, {});
+        }
+        if (!m_isFeedDue || m_state != RunState::Running)
+            break;
         m_isFeedDue = false;
         feed();
     }
@@ -166,7 +174,6 @@ void RunDriver::settle()
         rearm();
         schedulePublish();
     }
-    m_isSettling = false;
 }
 
 void RunDriver::schedulePublish()
@@ -178,8 +185,18 @@ void RunDriver::schedulePublish()
 void RunDriver::actOnPool()
 {
     for (auto actions = m_pool.takeActions(); !actions.empty(); actions = m_pool.takeActions()) {
-        for (const auto &action : actions)
-            act(action);
+        for (const auto &action : actions) {
+            try {
+                act(action);
+            } catch (const std::exception
+                         &) { // memory, mostly: the worker that cannot be ordered has failed to start
+                ProcessExit exit;
+                exit.error = ENOMEM;
+                exit.stage = WardenReport::Stage::Order;
+                if (action.kind == Pool::Action::Kind::Launch)
+                    m_pool.exited(action.slot, action.epoch, exit, now());
+            }
+        }
     }
 }
 
@@ -250,6 +267,7 @@ void RunDriver::takeFeedback()
 
 void RunDriver::feed()
 {
+    m_fedAt = now();
     bool isAnyIdle = false;
     for (unsigned slot = 0; slot < m_pool.size(); ++slot) {
         if (m_links[slot].isPrepared && m_pool.state(slot) == WorkerState::Ready)
@@ -264,7 +282,7 @@ void RunDriver::feed()
 /// Returns whether the slot has something to do.
 bool RunDriver::feed(unsigned slot)
 {
-    while (const auto grant = m_table->grant(slot, now())) {
+    while (const auto grant = m_table->grant(slot, m_fedAt)) {
         if (grant->newRangeEnd) {
             m_ranges.try_emplace(grant->range, *m_memory, grant->begin, *grant->newRangeEnd - grant->begin,
                                  m_shape->columnCount());
@@ -284,22 +302,38 @@ void RunDriver::rearm()
     consider(m_parkDeadline);
     if (m_state == RunState::Running) {
         const auto due = m_table->nextDue();
-        // Rows that are overdue wait for a worker or for memory, and are leased when either comes.
-        if (due && *due > now())
+        // Rows that were due when it was last looked wait for a worker or for memory, and are leased when
+        // either comes.
+        if (due && *due > m_fedAt)
             consider(due);
+        if (m_isFeedDue)
+            consider(m_fedAt);
         if (m_request.duration)
-            consider(now() + (*m_request.duration - elapsed()));
+            consider(m_runningSince + m_pausedTime + *m_request.duration);
     }
     if (next == m_armed && m_timer->isActive())
         return;
     m_armed = next;
+    // The timer counts in an int: a deadline far away is looked at again on the way.
+    constexpr Moment farAway = 1h;
     if (next)
-        m_timer->start(std::chrono::ceil<std::chrono::milliseconds>(std::max(Moment::zero(), *next - now())));
+        m_timer->start(
+            std::chrono::ceil<std::chrono::milliseconds>(std::clamp(*next - now(), Moment::zero(), farAway)));
     else
         m_timer->stop();
 }
 
 std::vector<std::span<std::byte>> RunDriver::rowsBegin(unsigned slot, const FrameHeader &header)
+{
+    try {
+        return placeRows(slot, header);
+    } catch (const std::exception &error) {
+        onException(error.what());
+        return {};
+    }
+}
+
+std::vector<std::span<std::byte>> RunDriver::placeRows(unsigned slot, const FrameHeader &header)
 {
     std::vector<std::span<std::byte>> places;
     Link &link = m_links[slot];
@@ -333,7 +367,11 @@ void RunDriver::refuseRows(unsigned slot, const std::string &sentence)
 
 void RunDriver::rowsPart(unsigned slot, FrameReader::Placed placed)
 {
-    m_links[slot].summary.advance(placed.column, placed.bytes / sizeof(double));
+    try {
+        m_links[slot].summary.advance(placed.column, placed.bytes / sizeof(double));
+    } catch (const std::exception &error) {
+        onException(error.what());
+    }
 }
 
 void RunDriver::rowsEnd(unsigned slot)
@@ -411,9 +449,9 @@ void RunDriver::readLast(unsigned slot)
 void RunDriver::forget(unsigned slot)
 {
     Link &link = m_links[slot];
-    link.channel.reset();
-    link.output.reset();
-    link.isPrepared = false;
+    const std::uint64_t rows = link.rows;
+    link = Link();
+    link.rows = rows;
 }
 
 void RunDriver::launcherLost(const std::string &sentence)
@@ -452,13 +490,17 @@ void RunDriver::conclude()
 {
     if (m_state != RunState::Stopping || m_pool.isAnyAlive())
         return;
+    if (const auto feedback = m_feedback->take(); feedback.failed && m_outcome == RunState::Finished) {
+        m_outcome = RunState::Failed;
+        m_message = *feedback.failed;
+    }
     setState(m_outcome);
     m_timer->stop();
     m_publishTimer->stop();
-    publish();
-    m_ranges.clear();
     // Not now: it may be the launcher who is telling of the last exit.
     QMetaObject::invokeMethod(this, "leave", Qt::QueuedConnection);
+    m_ranges.clear();
+    publish();
 }
 
 void RunDriver::leave()

@@ -94,14 +94,18 @@ private:
     void enter(Work &&work)
     {
         Q_ASSERT(QThread::currentThread() == thread());
+        const bool isOuter =
+            !std::exchange(m_isInside, true); // what is met on the way is settled with the rest
         try {
             work();
-            settle();
+            if (isOuter)
+                settle();
         } catch (const std::exception &error) {
             onException(error.what());
         } catch (...) {
             onException("an exception of an unknown type");
         }
+        m_isInside = m_isInside && !isOuter;
     }
     void onException(const std::string &what);
     void settle();
@@ -139,6 +143,7 @@ private:
     void finish(RunState outcome, const std::string &message);
     void conclude();
     void violation(unsigned slot, const std::string &sentence);
+    std::vector<std::span<std::byte>> placeRows(unsigned slot, const FrameHeader &header);
     void refuseRows(unsigned slot, const std::string &sentence);
     void send(unsigned slot, const Message &message);
     void tell(Log::Level level, const std::string &source, const std::string &text, std::uint64_t count = 1);
@@ -172,7 +177,8 @@ private:
     std::shared_ptr<SinkFeedbackBox> m_feedback;
     bool m_isFeedDue = false; ///< something may be leased that could not before
     bool m_isPauseWanted = false;
-    bool m_isSettling = false;
+    bool m_isInside = false; ///< somewhere below enter()
+    Moment m_fedAt{};        ///< when it was last looked whether anything can be leased
     Moment m_runningSince{};
     Moment m_pausedTime{};
     std::optional<Moment> m_pausedSince;

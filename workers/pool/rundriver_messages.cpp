@@ -105,13 +105,19 @@ void RunDriver::beginRun(const RunShape &shape)
         pause();
 }
 
-void RunDriver::on(unsigned, const Refused &refused)
+void RunDriver::on(unsigned slot, const Refused &refused)
 {
-    m_errors = refused.errors;
+    if (!m_links[slot].isGreeted || m_links[slot].isPrepared)
+        return violation(slot, "refused a run that it was not asked to prepare");
     std::string message;
     for (const auto &error : refused.errors)
         message += (message.empty() ? "" : "; ") + error.sentence;
-    finish(RunState::Failed, message);
+    if (m_state == RunState::Starting) {
+        m_errors = refused.errors;
+        finish(RunState::Failed, message);
+    } else { // others have prepared the same: it is this worker's trouble
+        violation(slot, "refused what others had prepared: " + message);
+    }
 }
 
 void RunDriver::on(unsigned slot, const Done &done)

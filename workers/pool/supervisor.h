@@ -38,7 +38,7 @@ enum class RunState {
     Starting, ///< the first worker prepares the run
     Running,
     Paused,   ///< by the user's word, and ends by it
-    Stalled,  ///< by the sink's word, with its reason in `message`; goes on by itself
+    Stalled,  ///< by the sink's word, with its reason in `message`; goes on by itself, or by resume()
     Stopping, ///< the workers end
     Finished,
     Stopped,

@@ -110,7 +110,8 @@ private Q_SLOTS:
         QCOMPARE(kinds(pool), std::vector({Kind::Continue, Kind::Terminate}));
         pool.tick(11s);
         QCOMPARE(kinds(pool), std::vector({Kind::Continue, Kind::Kill}));
-        QVERIFY2(!pool.nextTick(), "only its exit is left");
+        pool.tick(11s + 500ms);
+        QCOMPARE(kinds(pool), std::vector({Kind::Continue, Kind::Kill})); // a signal may get lost on its way
         const auto end = pool.exited(0, 1, killedBy(SIGKILL), 12s);
         QCOMPARE(end->cause, EndCause::Asked);
         QVERIFY(end->action.empty());
