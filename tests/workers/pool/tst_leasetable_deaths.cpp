@@ -236,6 +236,16 @@ private Q_SLOTS:
         QVERIFY(leases.table.workerGone(0, Blame::External, leases.now).charged);
     }
 
+    void pausedTimeMakesNoRowSuspicious()
+    {
+        Leases leases(options(1000));
+        QVERIFY(leases.grant(0));
+        leases.table.pause(leases.now);
+        leases.now += 10s;
+
+        QVERIFY(!leases.table.workerGone(0, Blame::External, leases.now).charged);
+    }
+
     void ourOwnKillIsNeverCharged()
     {
         Leases leases(options(1000));

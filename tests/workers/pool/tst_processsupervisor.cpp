@@ -296,6 +296,75 @@ private Q_SLOTS:
         QCOMPARE(run.rows().faults(), std::string());
     }
 
+    void stalledRunGoesOnByTheUsersWord()
+    {
+        RunHarness run(RunHarness::taskRequest("count"));
+        run.start();
+        QVERIFY(run.waitUntil([&] { return run.rows().rowCount() > 1000; }));
+        run.rows().tellStalled("the disk is full");
+        QVERIFY(run.waitUntil([&] { return run.status().state == RunState::Stalled; }));
+
+        run.supervisor().resume();
+
+        QVERIFY(run.waitUntil([&] { return run.status().state == RunState::Running; }));
+        run.supervisor().stop();
+        QVERIFY(run.waitEnded());
+    }
+
+    void stallToldInAPauseOutlastsIt()
+    {
+        RunHarness run(RunHarness::taskRequest("count"));
+        run.start();
+        QVERIFY(run.waitUntil([&] { return run.rows().rowCount() > 1000; }));
+        run.supervisor().pause();
+        QVERIFY(run.waitUntil([&] { return run.status().state == RunState::Paused; }));
+        run.rows().tellStalled("the disk is full");
+
+        run.supervisor().resume();
+
+        QVERIFY(run.waitUntil([&] { return run.status().state == RunState::Stalled; }));
+        QCOMPARE(run.status().message, std::string("the disk is full"));
+        run.rows().tellReady();
+        QVERIFY(run.waitUntil([&] { return run.status().state == RunState::Running; }));
+        run.supervisor().stop();
+        QVERIFY(run.waitEnded());
+        QCOMPARE(run.rows().faults(), std::string());
+    }
+
+    void deadlineFarAwayIsNoTrouble()
+    {
+        RunRequest request = RunHarness::taskRequest("count", {{"rate", 1e-9}});
+        request.duration = std::chrono::hours(24 * 365 * 30);
+        RunHarness run(request);
+        run.start();
+        QVERIFY(run.waitUntil([&] { return run.status().state == RunState::Running; }));
+
+        run.supervisor().stop();
+
+        QVERIFY(run.waitEnded());
+        QCOMPARE(run.status().state, RunState::Stopped);
+    }
+
+    void sourceHasOneWorkerWhateverIsAsked()
+    {
+        RunRequest request = RunHarness::taskRequest(
+            "command", {{"program", std::string("yes")}, {"arguments", std::string("1")}});
+        request.access = Access::System;
+        request.workers = 2;
+        RunHarness run(request, nullptr);
+        run.start();
+        QVERIFY(run.waitUntil([&] { return run.rows().rowCount() > 1000; }));
+
+        run.supervisor().restartWorker(1);
+
+        const std::uint64_t rows = run.rows().rowCount();
+        QVERIFY(run.waitUntil([&] { return run.rows().rowCount() > rows + 1000; }));
+        QCOMPARE(workers().size(), std::size_t(1));
+        run.supervisor().stop();
+        QVERIFY(run.waitEnded());
+        QCOMPARE(run.rows().faults(), std::string());
+    }
+
     void failedSinkFailsTheRunWithItsReason()
     {
         RunHarness run(RunHarness::taskRequest("count"));
