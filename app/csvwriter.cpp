@@ -37,7 +37,7 @@ void appendValue(std::string &buffer, double value)
 std::string csvCell(const std::string &text)
 {
     const bool isFormula = !text.empty() && std::strchr("=+-@\t\r", text.front());
-    const std::string cell = isFormula ? "'" + text : text;
+    std::string cell = isFormula ? "'" + text : text;
     if (cell.find_first_of(",\"\n\r") == std::string::npos)
         return cell;
     std::string quoted = "\"";

@@ -289,6 +289,7 @@ bool Computer::work(const Lease &lease)
             throw std::logic_error("the kernel filled more rows than its batch has");
         if (rows > 0) {
             std::vector<std::span<const std::byte>> parts;
+            parts.reserve(columnCount);
             for (const double *column : columns)
                 parts.push_back(std::as_bytes(std::span(column, rows)));
             header.rows = std::uint32_t(rows);

@@ -25,6 +25,7 @@ bool isSocket(int fd)
 int describe(const std::vector<TaskEntry> &tasks)
 {
     std::vector<TaskDescription> descriptions;
+    descriptions.reserve(tasks.size());
     for (const TaskEntry &task : tasks)
         descriptions.push_back(task.description);
     const QByteArray json = describeTasks(descriptions);

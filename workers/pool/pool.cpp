@@ -329,8 +329,6 @@ void Pool::tick(Moment now)
             climb(slot, Step::Terminate, now);
             break;
         case Step::Terminate:
-            climb(slot, Step::Kill, now);
-            break;
         case Step::Kill:
             climb(slot, Step::Kill, now);
             break;

@@ -26,7 +26,7 @@ RunDriver::MakeLauncher wardenOf(const RunRequest &request)
 
 } // namespace
 
-ProcessSupervisor::ProcessSupervisor(RunRequest request, std::shared_ptr<RowSink> sink,
+ProcessSupervisor::ProcessSupervisor(const RunRequest &request, std::shared_ptr<RowSink> sink,
                                      RunDriver::MakeLauncher makeLauncher, QObject *parent)
     : Supervisor(parent),
       m_boxes{

@@ -14,7 +14,7 @@ class ProcessSupervisor : public Supervisor
 
 public:
     /// `sink` gets the rows, on the supervisor thread. `makeLauncher` defaults to a warden of its own.
-    ProcessSupervisor(RunRequest request, std::shared_ptr<RowSink> sink,
+    ProcessSupervisor(const RunRequest &request, std::shared_ptr<RowSink> sink,
                       RunDriver::MakeLauncher makeLauncher = {}, QObject *parent = nullptr);
     ~ProcessSupervisor() override;
 

@@ -54,7 +54,7 @@ void RunDriver::on(unsigned slot, const Hello &hello)
     prepare.threads = m_request.threads;
     prepare.slot = slot;
     prepare.epoch = m_pool.epoch(slot);
-    if (encodeMessage(prepare, prepare.epoch).size() > qsizetype(controlBytesMax + headerBytes))
+    if (encodeMessage(prepare, prepare.epoch).size() > qsizetype(controlBytesMax) + qsizetype(headerBytes))
         return finish(RunState::Failed, "the parameters are longer than 1 MiB together: shorten their texts");
     send(slot, prepare);
 }

@@ -87,7 +87,7 @@ std::string word(const QJsonObject &object, const char *key, qsizetype bytesMax)
 std::string identifier(const QJsonObject &object)
 {
     static const QRegularExpression form(QStringLiteral("\\A[a-z0-9][a-z0-9-]{0,63}\\z"));
-    const std::string name = word(object, "name", wordBytesMax);
+    std::string name = word(object, "name", wordBytesMax);
     if (!form.match(toQString(name)).hasMatch())
         throw Unusable{"a name may have small letters, digits and '-', at most 64: \"" + name +
                        "\" has others"};

@@ -92,6 +92,7 @@ struct StartOrder
     const char *program = nullptr;
     char *arguments[orderStringsMax + 1];
     char *environment[orderStringsMax + 2]; ///< the worker's token comes last
+    char token[64];
 };
 
 void writeToken(char *token, std::size_t size, std::uint32_t slot, std::uint32_t epoch)
@@ -270,9 +271,8 @@ void startWorker(StartOrder &start)
     if (!makePipe(output) || !makePipe(errors))
         return refuse(order, WardenReport::Stage::Pipe, errno);
 
-    char token[64];
-    writeToken(token, sizeof token, order.slot, order.epoch);
-    start.environment[order.environmentCount] = token;
+    writeToken(start.token, sizeof start.token, order.slot, order.epoch);
+    start.environment[order.environmentCount] = start.token;
     start.environment[order.environmentCount + 1] = nullptr;
 
     const pid_t self = getpid();
